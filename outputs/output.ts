@@ -1,0 +1,72 @@
+/**
+ * What a backend adapter must do: encode and send. No timers, no retries, no queues: those live in lane.ts.
+ */
+import type { Batch } from "../agent/batch.ts";
+
+/** A body under construction. */
+export interface OpenRequest {
+  /** Encoded bytes so far, before compression. */
+  readonly bytes: number;
+  /** Rows so far. */
+  readonly rows: number;
+  /**
+   * Encodes rows of a batch from `row` on, skipping those flagged DROPPED, until the batch ends or one more row would
+   * bring the request over `maxBytes` or `maxRows`. A request always takes at least one row, however large.
+   * Nothing of the batch is kept.
+   * @returns the first row that was not looked at; `batch.rows` when all were.
+   */
+  append(batch: Batch, row: number, maxBytes: number, maxRows: number): number;
+  /** Ends the body and compresses it. The open request must not be used afterwards. */
+  close(): ClosedRequest;
+}
+
+/** A finished body. Immutable; owned by the lane until it is settled. */
+export interface ClosedRequest {
+  /** As it goes over the wire, compressed where the output compresses. */
+  readonly body: Buffer;
+  readonly rows: number;
+  /** Encoded bytes before compression. */
+  readonly bytes: number;
+}
+
+/** A row that the backend will never take. */
+export interface Rejected {
+  readonly row: number;
+  /** A short name with few values, for the counter: the backend's error type, for instance. */
+  readonly type: string;
+  /** The backend's own words. */
+  readonly reason: string;
+}
+
+/** How one attempt ended. Anything unknown is a retry. */
+export type Outcome =
+  | { readonly kind: "delivered"; readonly code: string }
+  /** All rows go again. `afterMs`: what the backend asked for. */
+  | { readonly kind: "retry"; readonly code: string; readonly reason: string; readonly afterMs?: number }
+  /** Too large or malformed as a whole: halved until the row at fault is alone, and then rejected. */
+  | { readonly kind: "split"; readonly code: string; readonly type: string; readonly reason: string }
+  /** By row; rows in neither list are delivered. */
+  | {
+      readonly kind: "mixed";
+      readonly code: string;
+      readonly retry: readonly number[];
+      readonly rejected: readonly Rejected[];
+      /** Why rows go again; "" when none do. */
+      readonly reason: string;
+      readonly afterMs?: number;
+    };
+
+export interface Output {
+  readonly type: string;
+  /** Batches of different keys never share a request (a tenant, for instance). */
+  requestKey(batch: Batch): string;
+  open(key: string): OpenRequest;
+  /** One attempt. Never throws for what a network or a backend can do; aborts promptly on `signal`. */
+  send(request: ClosedRequest, signal: AbortSignal): Promise<Outcome>;
+  /** The same request with only these rows (ascending), for partial retries and splitting. May be slow. */
+  pick(request: ClosedRequest, rows: readonly number[]): ClosedRequest;
+  /** One row as text, for the dead letter: what `send` would have sent for it. */
+  entry(request: ClosedRequest, row: number): string;
+  /** Frees sockets, files and timers. */
+  close(): Promise<void>;
+}
