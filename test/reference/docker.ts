@@ -54,9 +54,9 @@ function valueLength(text: string): number {
 
 /** The bytes that a JSON string means; undefined when it is no string or has an escape that JSON has not. */
 function unquote(text: string): string | undefined {
-  const escape = String.raw`\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})`;
-  if (!new RegExp(`^"(?:[^"\\\\]|${escape})*"$`).test(text)) return undefined;
-  const run = new RegExp(`(?:${escape})+`, "g");
+  const sequence = String.raw`\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})`;
+  if (!new RegExp(`^"(?:[^"\\\\]|${sequence})*"$`).test(text)) return undefined;
+  const run = new RegExp(`(?:${sequence})+`, "g");
   return text.slice(1, -1).replace(run, (escapes) => {
     // A whole run at once, so that pairs of surrogates stay together.
     const characters = JSON.parse(`"${escapes}"`) as string;
