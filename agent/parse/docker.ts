@@ -85,7 +85,7 @@ function parseDockerSlow(bytes: Buffer, from: number, to: number, time: TimePars
     if (at >= to || bytes[at] !== COLON) return refuse(line, broken);
     const value = skipBlanks(bytes, at + 1, to);
     const valueEnd = skipValue(bytes, value, to);
-    if (valueEnd < 0) return refuse(line, broken);
+    if (valueEnd < 0 || valueEnd > to) return refuse(line, broken);
     const isString = bytes[value] === QUOTE;
     if (equals(bytes, key, keyEnd, KEY_LOG)) {
       logKnown = isString;
@@ -117,7 +117,7 @@ function endOfString(bytes: Uint8Array, at: number, to: number): number {
   return at;
 }
 
-/** The end of the JSON value at `at`, or -1. Brackets are counted, not matched: nobody asks what is in there. */
+/** The end of the JSON value at `at`; -1 or more than `to` when there is none. Brackets are counted, not matched: nobody asks what is in there. */
 function skipValue(bytes: Uint8Array, at: number, to: number): number {
   const from = at;
   let depth = 0;
@@ -125,7 +125,7 @@ function skipValue(bytes: Uint8Array, at: number, to: number): number {
     const byte = bytes[at]!;
     if (byte === QUOTE) {
       at = endOfString(bytes, at + 1, to) + 1;
-      if (depth === 0) return at <= to ? at : -1;
+      if (depth === 0) return at;
     } else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
       depth++;
       at++;

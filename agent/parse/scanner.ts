@@ -39,7 +39,7 @@ export class Scanner {
   readonly #maxBytes: number;
   readonly #stdout: PartialMessage;
   readonly #stderr: PartialMessage;
-  /** The one of the two that was opened first, when both are open. */
+  /** The one of the two that is open; when both are, the one that was opened first. */
   #oldest: PartialMessage;
   readonly #time = new TimeParser();
   readonly #line = new Line();
@@ -191,7 +191,7 @@ export class Scanner {
 
   #close(rows: Rows, message: PartialMessage): void {
     if (message.close(rows)) this.counts.truncated++;
-    if (message === this.#oldest) this.#oldest = message === this.#stdout ? this.#stderr : this.#stdout;
+    this.#oldest = message === this.#stdout ? this.#stderr : this.#stdout;
   }
 
   /** Validity is checked for the whole chunk at once (36-60 GB/s); only where that fails, and for joins, by message. */

@@ -34,13 +34,13 @@ const messages: [name: string, line: string, stream: string, message: string][] 
   ["a surrogate pair", String.raw`{"log":"\ud83d\ude00\n",${TAIL}`, "stdout", "😀"],
   [
     "lone surrogates",
-    String.raw`{"log":"\ud83dx\ude00\ud83d\ud83d\ude00\n",${TAIL}`,
+    String.raw`{"log":"\ud83dx\ude00\ude00\ud83d\ud83d\ude00\n",${TAIL}`,
     "stdout",
-    "\ufffdx\ufffd\ufffd😀",
+    "\ufffdx\ufffd\ufffd\ufffd😀",
   ],
-  ["raw UTF-8", '{"log":"\xc3\xa9\\n",' + TAIL, "stdout", "é"],
-  ["raw bytes that are no UTF-8", '{"log":"\xc3\\n",' + TAIL, "stdout", "\ufffd"],
-  ["raw control bytes", '{"log":"a\0\tb\\n",' + TAIL, "stdout", "a\0\tb"],
+  ["raw UTF-8", `{"log":"\xc3\xa9\\n",${TAIL}`, "stdout", "é"],
+  ["raw bytes that are no UTF-8", `{"log":"\xc3\\n",${TAIL}`, "stdout", "\ufffd"],
+  ["raw control bytes", `{"log":"a\0\tb\\n",${TAIL}`, "stdout", "a\0\tb"],
   [
     "another order and blanks",
     String.raw` { "time" : "${TIME}" , "log":"a\n", "stream":"stderr"} `.trimStart(),
