@@ -1,0 +1,312 @@
+/**
+ * Consumer: one per output. Gives each container with unread bytes a turn of one chunk, as far as the output's byte
+ * budget goes: read, scan, hand to the lane. And the way back: what the lane settles moves the container's checkpoint.
+ */
+import type { Position, Receipt } from "./acks.ts";
+import { type Batch, Rows } from "./batch.ts";
+import { Budget } from "./budget.ts";
+import type { Clock } from "./clock.ts";
+import { CHUNK_BYTES, Cursor } from "./cursor.ts";
+import { errorCode, errorText } from "./errors.ts";
+import type { Log } from "./log.ts";
+import type { Scanner, ScannerOptions } from "./parse/scanner.ts";
+import type { ContainerLog, Origin } from "./pods/origin.ts";
+import type { Chain } from "./tail/chain.ts";
+import type { Checkpoints } from "./tail/checkpoints.ts";
+import { endOfLines } from "./tail/file.ts";
+
+/** Pod facts, as consumers need them. */
+export interface Origins {
+  origin(log: ContainerLog): Origin;
+  /** Whether reading may begin: the pod is known, or was waited for long enough. */
+  settled(log: ContainerLog): boolean;
+}
+
+/** The lane, as consumers need it. */
+export interface Sink {
+  append(batch: Batch, receipt: Receipt): void;
+}
+
+export interface ConsumerOptions extends ScannerOptions {
+  readonly name: string;
+  /** Raw bytes in flight, at most. */
+  readonly memory: number;
+  readonly startAt: "beginning" | "end";
+  /** Milliseconds after which an unfinished message of a silent container is shipped. */
+  readonly partialTimeout: number;
+}
+
+/** Counted per turn, never per row. */
+export interface ConsumerEvents {
+  read(bytes: number, rows: number): void;
+}
+
+// A turn takes about a millisecond; timers and sockets get theirs after this long at the latest.
+const SLICE_MS = 5;
+const TICK_MS = 250;
+
+export class Consumer {
+  readonly name: string;
+  readonly budget: Budget;
+  readonly cursors = new Map<Chain, Cursor>();
+  readonly #options: ConsumerOptions;
+  readonly #origins: Origins;
+  readonly #sink: Sink;
+  readonly #checkpoints: Checkpoints;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #events: ConsumerEvents;
+  readonly #onLeft: (chain: Chain) => void;
+  readonly #onDone: (chain: Chain) => void;
+  readonly #rows = new Rows();
+  readonly #ready: Cursor[] = [];
+  /** Cursors whose pod is still being looked up. */
+  readonly #unsettled = new Set<Cursor>();
+  readonly #counted = { criErrors: 0, dockerErrors: 0, unknownErrors: 0, truncated: 0 };
+  readonly #firstRun: boolean;
+  #wake: (() => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #stopping = false;
+  #stopped: Promise<void> = Promise.resolve();
+  /** Monotonic milliseconds when a byte last moved in or out. */
+  movedAt = 0;
+
+  /** @param onLeft called when a file was read to its end and left. @param onDone called once the last byte of a vanished container is settled. */
+  constructor(
+    options: ConsumerOptions,
+    origins: Origins,
+    sink: Sink,
+    checkpoints: Checkpoints,
+    clock: Clock,
+    log: Log,
+    events: ConsumerEvents,
+    onLeft: (chain: Chain) => void,
+    onDone: (chain: Chain) => void,
+  ) {
+    this.name = options.name;
+    this.budget = new Budget(options.memory);
+    this.#options = options;
+    this.#origins = origins;
+    this.#sink = sink;
+    this.#checkpoints = checkpoints;
+    this.#clock = clock;
+    this.#log = log;
+    this.#events = events;
+    this.#onLeft = onLeft;
+    this.#onDone = onDone;
+    this.#firstRun = !checkpoints.has(options.name);
+    checkpoints.add(options.name);
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    this.#stopped = this.#run();
+  }
+
+  /** Stops reading. What was read is still settled while the lane lives. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    clearInterval(this.#timer);
+    this.#signal();
+    await this.#stopped;
+    for (const cursor of this.cursors.values()) cursor.close();
+  }
+
+  /** @param early the chain was there when the agent started. */
+  attach(chain: Chain, early: boolean): void {
+    const start = this.#startOf(chain, early);
+    const cursor = new Cursor(
+      chain,
+      this.#options,
+      start,
+      (bytes) => {
+        this.budget.give(bytes);
+        this.movedAt = this.#clock.monotonic();
+      },
+      (position) => this.#commit(cursor, position),
+    );
+    this.cursors.set(chain, cursor);
+    if (start !== undefined) this.#save(cursor, start);
+    this.wake(chain);
+  }
+
+  /** Something about the chain changed: it grew, or has another file. */
+  wake(chain: Chain): void {
+    const cursor = this.cursors.get(chain);
+    if (cursor === undefined || cursor.queued || !cursor.ready) return;
+    cursor.queued = true;
+    this.#ready.push(cursor);
+    this.#signal();
+  }
+
+  /** What the scanners of all containers, also of those that are gone, could not make sense of or had to cut. */
+  get counts(): Scanner["counts"] {
+    const sum = { ...this.#counted };
+    for (const { scanner } of this.cursors.values()) add(sum, scanner.counts);
+    return sum;
+  }
+
+  /** Whether bytes could be read that are not. */
+  get waiting(): boolean {
+    for (const cursor of this.cursors.values()) if (cursor.ready) return true;
+    return false;
+  }
+
+  /** Where reading begins: at the checkpoint, else where `startAt` says. */
+  #startOf(chain: Chain, early: boolean): Position | undefined {
+    const saved = this.#checkpoints.get(this.name, chain.key);
+    if (saved !== undefined) {
+      const file = chain.files.find(
+        ({ log, fingerprint }) => log.restart === saved.restart && fingerprint === saved.fingerprint,
+      );
+      if (file !== undefined) return { file, offset: saved.offset, time: saved.time };
+      this.#log.warn(
+        { output: this.name, container: chain.key, path: saved.path, offset: saved.offset },
+        "the file that was being read is gone; reading goes on with the oldest one that is there",
+      );
+      return undefined;
+    }
+    const last = chain.last;
+    if (!early || !this.#firstRun || this.#options.startAt === "beginning" || last === undefined) return undefined;
+    return { file: last, offset: endOfLines(last), time: [0, 0, 0] };
+  }
+
+  async #run(): Promise<void> {
+    let sliceEnd = 0;
+    while (!this.#stopping) {
+      const cursor = this.#ready.shift();
+      if (cursor === undefined) {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+        continue;
+      }
+      const log = cursor.file?.log ?? cursor.chain.files[0]?.log;
+      if (log !== undefined && !this.#origins.settled(log)) {
+        this.#unsettled.add(cursor);
+        continue;
+      }
+      while (!this.budget.fits(CHUNK_BYTES)) {
+        await Promise.race([
+          this.budget.changed(),
+          new Promise<void>((resolve) => {
+            this.#wake = resolve;
+          }),
+        ]);
+        if (this.#stopping) return;
+      }
+      await this.#turn(cursor);
+      const now = this.#clock.monotonic();
+      if (now >= sliceEnd) {
+        await new Promise((resolve) => setImmediate(resolve));
+        sliceEnd = this.#clock.monotonic() + SLICE_MS;
+      }
+    }
+  }
+
+  async #turn(cursor: Cursor): Promise<void> {
+    const rows = this.#rows;
+    const { file } = cursor;
+    try {
+      const { scanner } = cursor;
+      const before = { held: scanner.heldBytes, excess: scanner.pendingBytes - scanner.heldBytes };
+      const consumed = await cursor.read(rows, (file) => this.#origins.origin(file.log));
+      // Of a message that is cut the rest is not held, so it takes no budget until it is settled with its row.
+      const excess = scanner.pendingBytes - scanner.heldBytes;
+      this.budget.take(consumed + before.excess - excess);
+      this.budget.hold(scanner.heldBytes - before.held);
+      this.#deliver(cursor, consumed);
+    } catch (error) {
+      if (errorCode(error) === "") throw error;
+      this.#log.warn(
+        { output: this.name, path: cursor.file?.path, error: errorText(error) },
+        "reading a log file failed; it is tried again when it changes",
+      );
+      cursor.queued = false;
+      return;
+    }
+    cursor.queued = false;
+    if (cursor.damage !== "") {
+      this.#log.error(
+        { output: this.name, path: file?.path, error: cursor.damage },
+        "a compressed log file is damaged; what could be unpacked is delivered, the rest is lost",
+      );
+      cursor.damage = "";
+    }
+    if (cursor.done) this.#finish(cursor);
+    else {
+      if (cursor.file !== file) this.#onLeft(cursor.chain);
+      this.wake(cursor.chain);
+    }
+  }
+
+  /** Hands what was read to the lane, under a span that holds the checkpoint back until it is settled. */
+  #deliver(cursor: Cursor, consumed: number): void {
+    const rows = this.#rows;
+    const position = cursor.position;
+    if (position === undefined || (consumed === 0 && rows.rows === 0)) return;
+    this.movedAt = this.#clock.monotonic();
+    this.#events.read(consumed, rows.rows);
+    const span = cursor.acks.open(position, rows.rows);
+    if (rows.rows > 0) this.#sink.append(rows, span);
+    span.seal();
+  }
+
+  /** Looks again at the containers that wait for their pod. */
+  retryUnsettled(): void {
+    for (const cursor of this.#unsettled) {
+      this.#unsettled.delete(cursor);
+      cursor.queued = false;
+      this.wake(cursor.chain);
+    }
+  }
+
+  #tick(): void {
+    this.retryUnsettled();
+    const now = this.#clock.monotonic();
+    for (const cursor of this.cursors.values()) {
+      if (cursor.queued || !cursor.overdue(now, this.#options.partialTimeout)) continue;
+      const { heldBytes, pendingBytes } = cursor.scanner;
+      cursor.giveUp(this.#rows, (file) => this.#origins.origin(file.log));
+      this.budget.take(pendingBytes - heldBytes);
+      this.budget.hold(-heldBytes);
+      this.#deliver(cursor, 0);
+    }
+  }
+
+  #commit(cursor: Cursor, position: Position): void {
+    this.#save(cursor, position);
+    if (cursor.done) this.#finish(cursor);
+  }
+
+  #save(cursor: Cursor, { file, offset, time }: Position): void {
+    if (file.fingerprint === "") return;
+    this.#checkpoints.set(this.name, cursor.chain.key, {
+      restart: file.log.restart,
+      fingerprint: file.fingerprint,
+      offset,
+      time,
+      path: file.path,
+    });
+  }
+
+  #finish(cursor: Cursor): void {
+    if (!cursor.acks.idle || !this.cursors.delete(cursor.chain)) return;
+    cursor.close();
+    add(this.#counted, cursor.scanner.counts);
+    this.#checkpoints.delete(this.name, cursor.chain.key);
+    this.#onDone(cursor.chain);
+  }
+
+  #signal(): void {
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+}
+
+function add(sum: Scanner["counts"], more: Scanner["counts"]): void {
+  sum.criErrors += more.criErrors;
+  sum.dockerErrors += more.dockerErrors;
+  sum.unknownErrors += more.unknownErrors;
+  sum.truncated += more.truncated;
+}

@@ -1,0 +1,213 @@
+/**
+ * Cursor: where one output stands in one container's chain. It reads the next chunk of complete lines into the
+ * consumer's columns, moves on to the next generation when a file can get no more bytes, and ships an unfinished message
+ * when nobody will finish it.
+ */
+import { Acks, type Ledger, type LineTime, type Position } from "./acks.ts";
+import type { Rows } from "./batch.ts";
+import { Scanner, type ScannerOptions } from "./parse/scanner.ts";
+import type { Origin } from "./pods/origin.ts";
+import type { Chain } from "./tail/chain.ts";
+import type { LogFile } from "./tail/file.ts";
+import type { GunzipReader } from "./tail/gunzip.ts";
+
+/** One read: at most this much in flight for a turn, so that no file keeps the others waiting. */
+export const CHUNK_BYTES = 64 * 1024;
+const NEWLINE = 0x0a;
+
+export class Cursor {
+  readonly chain: Chain;
+  readonly acks: Acks;
+  readonly scanner: Scanner;
+  readonly #maxLineBytes: number;
+  #file: LogFile | undefined;
+  #offset: number;
+  #gunzip: GunzipReader | undefined;
+  /** The bytes after #offset up to here hold no line end. */
+  #searched = 0;
+  /** A compressed file was read to its end. */
+  #atEnd = false;
+  /** Why a compressed file ended before its end; "" when it did not. */
+  damage = "";
+  /** In the consumer's queue. */
+  queued = false;
+  /** Every file was read to its end and no more will come. */
+  done = false;
+
+  /** @param start where reading begins; undefined: at the chain's first file. */
+  constructor(
+    chain: Chain,
+    options: ScannerOptions,
+    start: Position | undefined,
+    onSettled: (bytes: number) => void,
+    onCommit: (position: Position) => void,
+  ) {
+    this.chain = chain;
+    this.scanner = new Scanner(options);
+    this.#maxLineBytes = options.maxRecordBytes + CHUNK_BYTES;
+    this.#file = start?.file;
+    this.#offset = start?.offset ?? 0;
+    if (start !== undefined) [this.scanner.lastSeconds, this.scanner.lastNanos, this.scanner.lastDigits] = start.time;
+    this.acks = new Acks(start, onSettled, onCommit);
+  }
+
+  get ledger(): Ledger {
+    return this.acks.ledger;
+  }
+
+  /** The file being read. */
+  get file(): LogFile | undefined {
+    return this.#file;
+  }
+
+  /** Bytes that the plain files hold beyond the committed position. */
+  get lagBytes(): number {
+    const committed = this.acks.committed;
+    const { files } = this.chain;
+    const from = committed === undefined ? 0 : Math.max(0, files.indexOf(committed.file));
+    let lag = 0;
+    for (let at = from; at < files.length; at++) {
+      const file = files[at] as LogFile;
+      if (!Number.isFinite(file.size)) continue;
+      lag += Math.max(0, file.size - (file === committed?.file ? committed.offset : 0));
+    }
+    return lag;
+  }
+
+  /** Whether a turn would get further. */
+  get ready(): boolean {
+    if (this.done) return false;
+    const file = this.#file ?? this.chain.files[0];
+    if (file === undefined) return this.chain.ended;
+    if (!this.#atEnd && file.size > this.#offset + this.#searched) return file.fingerprint !== "" || file.final;
+    return file.final && (file.size > this.#offset || this.chain.successor(file) !== undefined || this.chain.ended);
+  }
+
+  /** An unfinished message, and nobody has written for `afterMs`. */
+  overdue(now: number, afterMs: number): boolean {
+    const file = this.#file;
+    if (file === undefined || this.scanner.pendingBytes === 0) return false;
+    return this.chain.last === file && file.size <= this.#offset && now - file.grownAt >= afterMs;
+  }
+
+  /**
+   * Reads one chunk. The rows are in `rows` afterwards, `rows.bytes` included; raw bytes consumed are returned, 0 when
+   * there was nothing to read (but maybe another file to go on with, or rows of a message given up as unfinished).
+   */
+  async read(rows: Rows, origin: (file: LogFile) => Origin): Promise<number> {
+    this.#file ??= this.chain.files[0];
+    const file = this.#file;
+    if (file === undefined) {
+      this.done = this.chain.ended;
+      return 0;
+    }
+    rows.reset(origin(file), file);
+    if (this.#atEnd || file.size <= this.#offset) {
+      if (file.final) this.#advance(rows, file);
+      return 0;
+    }
+    if (!(await file.identify())) return 0;
+    const consumed = await this.#chunk(rows, file);
+    this.#offset += consumed;
+    this.ledger.read += consumed;
+    return consumed;
+  }
+
+  /** Makes rows of what is unfinished. */
+  giveUp(rows: Rows, origin: (file: LogFile) => Origin): void {
+    if (this.#file === undefined) return;
+    rows.reset(origin(this.#file), this.#file);
+    this.scanner.flush(rows);
+  }
+
+  /** How far the checkpoint may go once all that was read is settled. */
+  get position(): Position | undefined {
+    const pending = this.scanner.pendingFrom;
+    const { lastSeconds, lastNanos, lastDigits } = this.scanner;
+    const time: LineTime = [lastSeconds, lastNanos, lastDigits];
+    if (pending !== undefined) return { file: pending.generation as LogFile, offset: pending.offset, time };
+    return this.#file === undefined ? undefined : { file: this.#file, offset: this.#offset, time };
+  }
+
+  close(): void {
+    this.#gunzip?.close();
+  }
+
+  async #fill(rows: Rows, file: LogFile, length: number, offset: number): Promise<number> {
+    rows.used = 0;
+    rows.reserve(length + CHUNK_BYTES);
+    if (!file.compressed) return file.read(rows.bytes, 0, length, offset);
+    this.#gunzip ??= file.gunzip();
+    return this.#gunzip.read(rows.bytes, 0, length, offset);
+  }
+
+  /** Reads until the end of at least one line is in sight. @returns raw bytes that became rows or pending parts. */
+  async #chunk(rows: Rows, file: LogFile): Promise<number> {
+    for (let length = CHUNK_BYTES; ; length = Math.min(length * 4, this.#maxLineBytes)) {
+      if (this.#searched >= this.#maxLineBytes) return this.#huge(rows, file);
+      const got = await this.#fill(rows, file, length, this.#offset);
+      const end = rows.bytes.subarray(0, got).lastIndexOf(NEWLINE) + 1;
+      if (end > 0) {
+        rows.used = end;
+        this.#searched = 0;
+        this.scanner.scan(rows, 0, end, this.#offset, false);
+        return end;
+      }
+      this.#searched = got;
+      if (got === length) {
+        if (length < this.#maxLineBytes) continue;
+        return this.#huge(rows, file);
+      }
+      // The file ends within a line: it is read when the rest is there, or nothing more will come.
+      if (file.compressed) {
+        file.size = this.#offset + got;
+        if (got === 0) this.#atEnd = true;
+        this.damage = this.#gunzip?.damage ?? "";
+      }
+      if (!file.final || got === 0) return 0;
+      return this.#lastLine(rows, got);
+    }
+  }
+
+  /** What stands behind the last line end of a file that gets no more bytes is a line of its own. */
+  #lastLine(rows: Rows, length: number): number {
+    rows.used = length;
+    this.#searched = 0;
+    this.scanner.scan(rows, 0, length, this.#offset, true);
+    return length;
+  }
+
+  /** A line longer than any record may be: only its head is kept, and its end looked for. */
+  async #huge(rows: Rows, file: LogFile): Promise<number> {
+    for (;;) {
+      const got = await this.#fill(rows, file, CHUNK_BYTES, this.#offset + this.#searched);
+      const end = rows.bytes.subarray(0, got).indexOf(NEWLINE);
+      this.#searched += end < 0 ? got : end + 1;
+      if (end < 0 && got === CHUNK_BYTES) continue;
+      if (end < 0 && !file.final) return 0;
+      const rawSize = this.#searched;
+      const head = await this.#fill(rows, file, Math.min(this.#maxLineBytes, rawSize), this.#offset);
+      rows.used = head;
+      this.#searched = 0;
+      this.scanner.scanHuge(rows, 0, head, this.#offset, rawSize);
+      return rawSize;
+    }
+  }
+
+  /** Goes on with the next file; the end of a container's run ends its messages too. */
+  #advance(rows: Rows, file: LogFile): void {
+    const next = this.chain.successor(file);
+    if (next === undefined && !this.chain.ended) return;
+    if (next?.log !== file.log) this.scanner.flush(rows);
+    if (next === undefined) {
+      this.done = true;
+      return;
+    }
+    this.close();
+    this.#gunzip = undefined;
+    this.#file = next;
+    this.#offset = 0;
+    this.#searched = 0;
+    this.#atEnd = false;
+  }
+}

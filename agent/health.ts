@@ -1,0 +1,44 @@
+/**
+ * Health: stuck means that bytes wait, no backend is at fault, and nothing has moved for a while. A dead backend is not
+ * the agent's illness, and a quiet node is none either.
+ */
+import type { Clock } from "./clock.ts";
+
+const STUCK_MS = 60_000;
+
+/** What health looks at of each output. */
+interface Watched {
+  readonly consumer: { readonly name: string; readonly waiting: boolean; readonly movedAt: number };
+  readonly lane: { readonly state: string };
+}
+
+export class Health {
+  readonly #clock: Clock;
+  readonly #pipelines: () => readonly Watched[];
+  /** Since when each output has had bytes waiting without an excuse. */
+  readonly #waitingSince = new Map<string, number>();
+
+  constructor(clock: Clock, pipelines: () => readonly Watched[]) {
+    this.#clock = clock;
+    this.#pipelines = pipelines;
+  }
+
+  /** Why the agent is stuck; "" while it makes progress. To be asked every now and then. */
+  stuck(): string {
+    const now = this.#clock.monotonic();
+    const reasons: string[] = [];
+    for (const { consumer, lane } of this.#pipelines()) {
+      if (!consumer.waiting || lane.state !== "ok") {
+        this.#waitingSince.delete(consumer.name);
+        continue;
+      }
+      const since = Math.max(this.#waitingSince.get(consumer.name) ?? now, consumer.movedAt);
+      this.#waitingSince.set(consumer.name, since);
+      if (now - since >= STUCK_MS)
+        reasons.push(
+          `output ${consumer.name}: bytes wait, the backend is not at fault, and nothing has moved for ${Math.round((now - since) / 1000)} s`,
+        );
+    }
+    return reasons.join("; ");
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * Metrics: everything that /metrics shows, in one place, named by docs/metrics.md. Touched per batch or request, never
+ * per line. Series of outputs and containers go when those go.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+
+const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800];
+
+export class Metrics {
+  readonly registry = new Registry();
+
+  readonly sourceFiles = this.#gauge("tailrace_source_files", "Log files by state.", ["state"]);
+  readonly readBytes = this.#counter("tailrace_source_read_bytes_total", "Raw bytes read from log files.", ["output"]);
+  readonly records = this.#counter("tailrace_source_records_total", "Records decoded from log files.", ["output"]);
+  readonly lagBytes = this.#gauge(
+    "tailrace_source_lag_bytes",
+    "Bytes that a container's files hold beyond the accepted position.",
+    ["output", "namespace", "pod", "container"],
+  );
+  readonly parseErrors = this.#counter(
+    "tailrace_parse_errors_total",
+    "Lines that fit no format; each is shipped whole as a record of its own.",
+    ["format"],
+  );
+  readonly truncated = this.#counter(
+    "tailrace_truncated_records_total",
+    "Records whose message was cut at source.maxRecordBytes.",
+    [],
+  );
+  readonly outputRecords = this.#counter("tailrace_output_records_total", "Records that the backend accepted.", [
+    "output",
+  ]);
+  readonly sentBytes = this.#counter(
+    "tailrace_output_sent_bytes_total",
+    "Bytes of request bodies as sent, compressed where the output compresses.",
+    ["output"],
+  );
+  readonly requests = this.#counter(
+    "tailrace_output_requests_total",
+    "Attempts by HTTP status, or by error code where there was no answer.",
+    ["output", "code"],
+  );
+  readonly retries = this.#counter("tailrace_output_retries_total", "Requests sent again, in whole or in part.", [
+    "output",
+  ]);
+  readonly dropped = this.#counter(
+    "tailrace_output_dropped_records_total",
+    "Records that the backend refused for good; they are in the dead letters.",
+    ["output", "reason"],
+  );
+  readonly pendingBytes = this.#gauge("tailrace_output_pending_bytes", "Raw bytes read and not yet accepted.", [
+    "output",
+  ]);
+  readonly up = this.#gauge("tailrace_output_up", "1 while the backend accepts, 0 while it is being retried.", [
+    "output",
+  ]);
+  readonly requestSeconds = this.#histogram("tailrace_output_request_seconds", "Duration of attempts.", ["output"]);
+  readonly latencySeconds = this.#histogram(
+    "tailrace_delivery_latency_seconds",
+    "From a record's own time to its acceptance, measured at the newest record of each batch.",
+    ["output"],
+  );
+  readonly checkpointWrites = this.#counter("tailrace_checkpoint_writes_total", "Checkpoint files written.", []);
+  readonly watchEvents = this.#counter("tailrace_kubernetes_watch_events_total", "Events of the pod watch.", []);
+  readonly watchRestarts = this.#counter("tailrace_kubernetes_watch_restarts_total", "Watches begun anew.", []);
+  readonly synced = this.#gauge("tailrace_kubernetes_synced", "1 once the node's pods are listed.", []);
+
+  readonly #collect: (metrics: Metrics) => void;
+
+  /** @param collect called before each scrape, to fill in what is not counted as it happens. */
+  constructor(version: string, collect: (metrics: Metrics) => void) {
+    this.#collect = collect;
+    this.#gauge("tailrace_build_info", "The running version; always 1.", ["version"]).set({ version }, 1);
+    collectDefaultMetrics({ register: this.registry });
+  }
+
+  /** All metrics in Prometheus' text format. */
+  text(): Promise<string> {
+    this.#collect(this);
+    return this.registry.metrics();
+  }
+
+  /** Brings a counter to a total that is counted elsewhere. */
+  static total(counter: Counter, value: number): void {
+    counter.reset();
+    counter.inc(value);
+  }
+
+  #gauge<T extends string>(name: string, help: string, labelNames: T[]): Gauge<T> {
+    return new Gauge({ name, help, labelNames, registers: [this.registry] });
+  }
+
+  #counter<T extends string>(name: string, help: string, labelNames: T[]): Counter<T> {
+    return new Counter({ name, help, labelNames, registers: [this.registry] });
+  }
+
+  #histogram<T extends string>(name: string, help: string, labelNames: T[]): Histogram<T> {
+    return new Histogram({ name, help, labelNames, buckets: SECONDS, registers: [this.registry] });
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * Identity by content. A file is known by its first complete line, hashed: CRI and docker put a nanosecond time into
+ * it, so no two files of a container share it, and it survives renaming, compression, inode reuse and a reboot.
+ */
+import { createHash } from "node:crypto";
+import type { ContainerLog } from "../pods/origin.ts";
+
+/**
+ * More than the longest line that a runtime with default settings writes: docker's 16 KiB with every byte escaped
+ * sixfold, whose time stands at the line's end.
+ */
+export const FINGERPRINT_BYTES = 128 * 1024;
+const NEWLINE = 0x0a;
+
+/**
+ * @param head the file's first bytes, FINGERPRINT_BYTES at most. @param whole no more bytes will ever come.
+ * @returns the fingerprint, or "" while the first line is not complete. Fixed once and for ever.
+ */
+export function fingerprint(head: Buffer, whole: boolean): string {
+  const end = head.indexOf(NEWLINE);
+  if (end >= 0) return hash(head.subarray(0, end + 1));
+  if (head.length >= FINGERPRINT_BYTES) return hash(head.subarray(0, FINGERPRINT_BYTES));
+  return whole && head.length > 0 ? hash(head) : "";
+}
+
+/** The stable part of the ids of all records in one file: 96 bits as 16 characters of base64url. */
+export function generationKey(log: ContainerLog, print: string): string {
+  return createHash("sha256")
+    .update(`${log.uid}\n${log.container}\n${log.restart}\n${print}`)
+    .digest("base64url")
+    .slice(0, 16);
+}
+
+function hash(bytes: Buffer): string {
+  return createHash("sha256").update(bytes).digest("base64url").slice(0, 22);
+}

@@ -1,0 +1,96 @@
+/**
+ * Console: records on standard output, readable for people or as one JSON object a line. For the demo, for trying out
+ * a configuration, and for platforms that collect the agent's own output.
+ */
+import type { Writable } from "node:stream";
+import { type Batch, STDERR, TRUNCATED, UNPARSED } from "../agent/batch.ts";
+import { errorText } from "../agent/errors.ts";
+import { ecsLine } from "./ecs.ts";
+import type { ByteWriter } from "./json.ts";
+import { type LineEncoder, LinesRequest, lineOf, pickLines } from "./lines.ts";
+import type { ClosedRequest, OpenRequest, Outcome, Output } from "./output.ts";
+
+export interface ConsoleOptions {
+  readonly format: "pretty" | "json";
+}
+
+const DIM = "\x1b[2m";
+const RED = "\x1b[31m";
+const CYAN = "\x1b[36m";
+const PLAIN = "\x1b[0m";
+
+export class ConsoleOutput implements Output {
+  readonly type = "console";
+  readonly #options: ConsoleOptions;
+  readonly #stream: Writable;
+  readonly #colours: boolean;
+
+  /** @param colours whether the stream is a terminal. */
+  constructor(options: ConsoleOptions, stream: Writable, colours: boolean) {
+    this.#options = options;
+    this.#stream = stream;
+    this.#colours = colours;
+  }
+
+  requestKey(): string {
+    return "";
+  }
+
+  open(): OpenRequest {
+    return new LinesRequest(this.#options.format === "json" ? ecsLine() : new Pretty(this.#colours));
+  }
+
+  /** Waits for a slow reader: a full pipe is back-pressure like any other. */
+  send(request: ClosedRequest, signal: AbortSignal): Promise<Outcome> {
+    return new Promise((resolve) => {
+      const abort = (): void =>
+        resolve({ kind: "retry", code: "ABORTED", reason: "standard output does not take any more" });
+      signal.addEventListener("abort", abort, { once: true });
+      this.#stream.write(request.body, (error) => {
+        signal.removeEventListener("abort", abort);
+        if (error)
+          resolve({ kind: "retry", code: "EPIPE", reason: `can't write to standard output: ${errorText(error)}` });
+        else resolve({ kind: "delivered", code: "ok" });
+      });
+    });
+  }
+
+  pick(request: ClosedRequest, rows: readonly number[]): ClosedRequest {
+    return pickLines(request, rows);
+  }
+
+  entry(request: ClosedRequest, row: number): string {
+    return lineOf(request, row);
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** TIME NAMESPACE/POD CONTAINER message; line ends within a message can't occur, other control bytes are shown. */
+class Pretty implements LineEncoder {
+  readonly #colours: boolean;
+
+  constructor(colours: boolean) {
+    this.#colours = colours;
+  }
+
+  encode(writer: ByteWriter, batch: Batch, row: number): void {
+    const { namespace, pod, container } = batch.origin;
+    const flags = batch.flags[row] as number;
+    const paint = (colour: string, text: string): string => (this.#colours ? `${colour}${text}${PLAIN}` : text);
+    const time = new Date((batch.seconds[row] as number) * 1000 + (batch.nanos[row] as number) / 1e6);
+    const clock = Number.isNaN(time.getTime()) ? "--:--:--.---" : time.toISOString().slice(11, 23);
+    const marks = `${(flags & TRUNCATED) !== 0 ? " [cut]" : ""}${(flags & UNPARSED) !== 0 ? " [unparsed]" : ""}`;
+    const message = batch.bytes
+      .toString("utf8", batch.from[row], batch.to[row])
+      .replace(/[\x00-\x08\x0a-\x1f\x7f]/g, visible);
+    const name = paint(CYAN, `${namespace}/${pod} ${container}`);
+    const text = (flags & STDERR) !== 0 ? paint(RED, message) : message;
+    writer.buffer(Buffer.from(`${paint(DIM, clock)} ${name}${marks} ${text}\n`));
+  }
+}
+
+/** A log must not steer the terminal it is shown in. */
+function visible(character: string): string {
+  return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+}

@@ -1,0 +1,23 @@
+/** The list of outputs: one line each. */
+import type { OutputConfig } from "../agent/config/schema.ts";
+import { ConsoleOutput } from "./console.ts";
+import { ElasticsearchOutput } from "./elasticsearch.ts";
+import { FileOutput } from "./file.ts";
+import type { Output } from "./output.ts";
+
+/** What adapters take from the process. */
+export interface OutputContext {
+  /** For proxies. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+export function createOutput(config: OutputConfig, { env }: OutputContext): Output {
+  switch (config.type) {
+    case "elasticsearch":
+      return new ElasticsearchOutput(config, env);
+    case "console":
+      return new ConsoleOutput(config, process.stdout, process.stdout.isTTY);
+    case "file":
+      return new FileOutput(config);
+  }
+}

@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { FatalError } from "../../../agent/errors.ts";
+import { Checkpoints, type SavedPosition } from "../../../agent/tail/checkpoints.ts";
+import { temporaryFolder } from "../../support/program.ts";
+import { keepLog } from "../../support/quiet-log.ts";
+
+const at = (offset: number): SavedPosition => ({
+  restart: 0,
+  fingerprint: "f",
+  offset,
+  time: [1, 2, 9],
+  path: "/p/0.log",
+});
+
+async function saved(folder: string, ...offsets: number[]): Promise<void> {
+  const checkpoints = await Checkpoints.open(folder, keepLog().log);
+  checkpoints.add("es");
+  for (const offset of offsets) {
+    checkpoints.set("es", "a/b", at(offset));
+    await checkpoints.save();
+  }
+}
+
+test("what was saved is there after a restart, in a file that others can't read", async (context) => {
+  const folder = temporaryFolder(context);
+  await saved(folder, 17);
+  const again = await Checkpoints.open(folder, keepLog().log);
+  assert.ok(again.has("es"));
+  assert.ok(!again.has("loki"));
+  assert.deepEqual(again.get("es", "a/b"), at(17));
+  assert.equal(statSync(join(folder, "checkpoints.json")).mode & 0o027, 0);
+});
+
+test("nothing is written when nothing has changed", async (context) => {
+  const folder = temporaryFolder(context);
+  const checkpoints = await Checkpoints.open(folder, keepLog().log);
+  const { writes } = checkpoints;
+  await checkpoints.save();
+  assert.equal(checkpoints.writes, writes);
+});
+
+for (const [what, damage] of [
+  ["empty", ""],
+  ["cut", '{"version":1,"outp'],
+  ["full of NULs", "\0".repeat(100)],
+  ["of another version", '{"version":99,"outputs":{}}'],
+  ["incomplete", '{"version":1,"outputs":{"es":{"a/b":{"offset":-1}}}}'],
+] as const) {
+  test(`a checkpoint file that is ${what} is put aside with one error, and its fallback is used`, async (context) => {
+    const folder = temporaryFolder(context);
+    await saved(folder, 1, 2, 3);
+    writeFileSync(join(folder, "checkpoints.json"), damage);
+    const { log, lines } = keepLog();
+    const again = await Checkpoints.open(folder, log);
+    assert.deepEqual(again.get("es", "a/b"), at(2));
+    assert.equal(lines.filter(({ level }) => level === "error").length, 1);
+    assert.equal(readFileSync(join(folder, "checkpoints.json.damaged"), "utf8"), damage);
+  });
+
+  test(`when the fallback is ${what} too, no output counts as new, so none starts at the end`, async (context) => {
+    const folder = temporaryFolder(context);
+    await saved(folder, 1, 2);
+    writeFileSync(join(folder, "checkpoints.json"), damage);
+    writeFileSync(join(folder, "checkpoints.json.bak"), damage);
+    const again = await Checkpoints.open(folder, keepLog().log);
+    assert.equal(again.get("es", "a/b"), undefined);
+    assert.ok(again.has("es"));
+  });
+}
+
+test("the fallback alone is enough", async (context) => {
+  const folder = temporaryFolder(context);
+  await saved(folder, 1, 2);
+  rmSync(join(folder, "checkpoints.json"));
+  const again = await Checkpoints.open(folder, keepLog().log);
+  assert.deepEqual(again.get("es", "a/b"), at(1));
+});
+
+test("a data folder that can't be written is told in one sentence", async (context) => {
+  const folder = temporaryFolder(context);
+  writeFileSync(join(folder, "file"), "");
+  await assert.rejects(Checkpoints.open(join(folder, "file", "state"), keepLog().log), (error) => {
+    assert.ok(error instanceof FatalError);
+    assert.match(error.message, /can't write to dataDir .* mount a writable folder/);
+    return true;
+  });
+});
+
+test("a save that fails later is told once and tried again", async (context) => {
+  const folder = temporaryFolder(context);
+  const { log, lines } = keepLog();
+  const checkpoints = await Checkpoints.open(join(folder, "state"), log);
+  checkpoints.add("es");
+  renameSync(join(folder, "state"), join(folder, "away"));
+  await checkpoints.save();
+  await checkpoints.save();
+  assert.equal(checkpoints.failures, 2);
+  assert.equal(lines.filter(({ level }) => level === "error").length, 1);
+  renameSync(join(folder, "away"), join(folder, "state"));
+  await checkpoints.save();
+  assert.equal(checkpoints.failures, 0);
+  assert.ok(existsSync(join(folder, "state", "checkpoints.json")));
+});

@@ -1,0 +1,55 @@
+/**
+ * A backend that is never the bottleneck: takes Elasticsearch bulks, counts documents, accepts them all. A process of
+ * its own, so that its work is not the agent's. With `latency` it also measures from each record's time to its arrival.
+ */
+import { createServer } from "node:http";
+import { gunzipSync } from "node:zlib";
+
+const latency = process.argv.includes("latency");
+let documents = 0;
+let wireBytes = 0;
+const delays: number[] = [];
+
+function count(body: Buffer): number {
+  let lines = 0;
+  for (let at = body.indexOf(10); at >= 0; at = body.indexOf(10, at + 1)) lines++;
+  return lines >> 1;
+}
+
+function measure(body: Buffer): void {
+  const now = Date.now();
+  for (const [, time = ""] of body.toString("latin1").matchAll(/"@timestamp":"([^"]+)"/g))
+    delays.push(now - Date.parse(time));
+}
+
+const replies = new Map<number, Buffer>();
+const server = createServer((request, response) => {
+  const chunks: Buffer[] = [];
+  request.on("data", (chunk: Buffer) => chunks.push(chunk));
+  request.on("end", () => {
+    if (request.url === "/stats") {
+      delays.sort((a, b) => a - b);
+      const at = (share: number): number => delays[Math.floor(delays.length * share)] ?? 0;
+      response.end(JSON.stringify({ documents, wireBytes, p50: at(0.5), p99: at(0.99), worst: at(0.999999) }));
+      return;
+    }
+    const body = Buffer.concat(chunks);
+    wireBytes += body.length;
+    const plain = request.headers["content-encoding"] === "gzip" ? gunzipSync(body) : body;
+    const rows = count(plain);
+    documents += rows;
+    if (latency) measure(plain);
+    let reply = replies.get(rows);
+    if (reply === undefined) {
+      reply = Buffer.from(`{"errors":false,"items":[${Array(rows).fill('{"create":{"status":201}}').join(",")}]}`);
+      if (replies.size < 10_000) replies.set(rows, reply);
+    }
+    response.writeHead(200, { "content-type": "application/json", "content-length": reply.length });
+    response.end(reply);
+  });
+});
+server.keepAliveTimeout = 60_000;
+server.listen(0, "127.0.0.1", () => {
+  const address = server.address();
+  console.log(typeof address === "object" ? address?.port : "");
+});
