@@ -144,7 +144,10 @@ export class Chain {
       if (file.path !== "" && this.#hasName(file)) return false;
     }
     const grew = file.refresh(now);
-    if (!grew && now - file.grownAt >= QUIET_MS && (behind || file.unlinked || this.ended)) {
+    // The runtime reopens between two rotations: nobody writes to a file with two successors.
+    const left = this.files.indexOf(file) < this.files.length - 2;
+    const quiet = left || now - file.grownAt >= QUIET_MS;
+    if (!grew && quiet && (behind || file.unlinked || this.ended)) {
       file.final = true;
       return true;
     }
@@ -206,6 +209,11 @@ export class Chain {
       }
       const file = new LogFile(segment.log, path, compressed, now);
       await file.identify();
+      // Written, renamed and compressed between two looks: the open file has yet to be asked who it is.
+      for (const other of mine) {
+        other.refresh(now);
+        if (other.isOpen) await other.identify();
+      }
       const known = file.fingerprint === "" ? undefined : mine.find((other) => other.fingerprint === file.fingerprint);
       if (known === undefined) return file;
       file.close();

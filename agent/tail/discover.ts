@@ -89,7 +89,7 @@ export class Tailer {
       this.#sweptAt = Number.NEGATIVE_INFINITY;
       this.#schedule(0);
     };
-    this.#watcher.on("add", hint).on("unlink", hint);
+    this.#watcher.on("add", hint).on("unlink", hint).on("ready", hint);
     this.#watcher.on("error", (error) => {
       this.#log.warn(
         { error: errorText(error) },

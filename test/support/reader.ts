@@ -1,0 +1,149 @@
+/** Everything from the files to the lane's door, on real files: what an output would be given, kept as records. */
+import type { Receipt } from "../../agent/acks.ts";
+import { type Batch, STDERR, TRUNCATED, UNPARSED } from "../../agent/batch.ts";
+import { systemClock } from "../../agent/clock.ts";
+import { Consumer, type ConsumerOptions } from "../../agent/consumer.ts";
+import type { ContainerLog, Origin } from "../../agent/pods/origin.ts";
+import { Checkpoints } from "../../agent/tail/checkpoints.ts";
+import { Tailer } from "../../agent/tail/discover.ts";
+import { type KeptLog, keepLog } from "./quiet-log.ts";
+
+export interface KeptRecord {
+  readonly id: string;
+  readonly pod: string;
+  readonly restart: number;
+  readonly message: string;
+  readonly stream: "stdout" | "stderr";
+  readonly truncated: boolean;
+  readonly unparsed: boolean;
+  readonly size: number;
+  settle(how: "shipped" | "dropped"): void;
+}
+
+const origins = new WeakMap<ContainerLog, Origin>();
+
+function originOf(log: ContainerLog): Origin {
+  let origin = origins.get(log);
+  if (origin === undefined) {
+    const unknown = { cluster: "", node: "", ip: "", image: "", runtime: "", workloadKind: "", workload: "" };
+    origin = { ...log, ...unknown, labels: {}, annotations: {}, namespaceLabels: {} };
+    origins.set(log, origin);
+  }
+  return origin;
+}
+
+export class Reader {
+  readonly records: KeptRecord[] = [];
+  readonly kept: KeptLog;
+  readonly tailer: Tailer;
+  readonly consumer: Consumer;
+  readonly checkpoints: Checkpoints;
+  /** Rows are accepted as they come. */
+  accepting = true;
+
+  private constructor(root: string, checkpoints: Checkpoints, kept: KeptLog, options: Partial<ConsumerOptions>) {
+    this.kept = kept;
+    this.checkpoints = checkpoints;
+    this.consumer = new Consumer(
+      {
+        name: "out",
+        memory: 1 << 20,
+        startAt: "beginning",
+        partialTimeout: 60_000,
+        format: "auto",
+        maxRecordBytes: 1 << 20,
+        ...options,
+      },
+      { origin: originOf, settled: () => true },
+      { append: (batch, receipt) => this.#keep(batch, receipt) },
+      checkpoints,
+      systemClock,
+      kept.log,
+      { read: () => {} },
+      (chain) => {
+        const file = this.consumer.cursors.get(chain)?.file;
+        if (file !== undefined) chain.trim(file);
+      },
+      (chain) => this.tailer.forget(chain),
+    );
+    this.tailer = new Tailer(
+      { include: [`${root}/containers/*.log`], exclude: [], roots: [root] },
+      {
+        onChain: (chain, early) => this.consumer.attach(chain, early),
+        onChange: (chain) => this.consumer.wake(chain),
+        onGone: () => {},
+      },
+      systemClock,
+      kept.log,
+    );
+  }
+
+  static async start(root: string, options: Partial<ConsumerOptions> = {}, accepting = true): Promise<Reader> {
+    const kept = keepLog();
+    const reader = new Reader(root, await Checkpoints.open(`${root}/state`, kept.log), kept, options);
+    reader.accepting = accepting;
+    reader.consumer.start();
+    await reader.tailer.start();
+    return reader;
+  }
+
+  get messages(): string[] {
+    return this.records.map(({ message }) => message);
+  }
+
+  /** Accepts what was kept back, and everything from now on. */
+  accept(): void {
+    this.accepting = true;
+    for (const record of this.records) record.settle("shipped");
+  }
+
+  /** Bytes read, accepted, dropped and pending of all containers; throws when they do not add up. */
+  ledger(): { read: number; shipped: number; pending: number } {
+    let [read, shipped, pending] = [0, 0, 0];
+    for (const { ledger } of this.consumer.cursors.values()) {
+      read += ledger.read;
+      shipped += ledger.shipped;
+      pending += ledger.pending;
+    }
+    const kept = this.records.reduce((sum, { size }) => sum + size, 0);
+    let unfinished = 0;
+    for (const { scanner } of this.consumer.cursors.values()) unfinished += scanner.pendingBytes;
+    if (read !== kept + unfinished && this.consumer.cursors.size > 0)
+      throw new Error(`${read} bytes read, ${kept} in rows, ${unfinished} in unfinished messages`);
+    return { read, shipped, pending };
+  }
+
+  /** As after a kill: checkpoints as they were last saved are all that is left. */
+  async stop(save = true): Promise<void> {
+    await this.consumer.stop();
+    await this.tailer.stop();
+    if (save) await this.checkpoints.save();
+  }
+
+  #keep(batch: Batch, receipt: Receipt): void {
+    for (let row = 0; row < batch.rows; row++) {
+      const flags = batch.flags[row] as number;
+      const size = batch.size[row] as number;
+      const generation = batch.extra?.get(row)?.generation ?? batch.generation;
+      let settled = false;
+      const record: KeptRecord = {
+        id: `${generation.key}-${batch.offset[row]}`,
+        pod: batch.origin.pod,
+        restart: batch.origin.restart,
+        message: batch.bytes.toString("utf8", batch.from[row], batch.to[row]),
+        stream: (flags & STDERR) !== 0 ? "stderr" : "stdout",
+        truncated: (flags & TRUNCATED) !== 0,
+        unparsed: (flags & UNPARSED) !== 0,
+        size,
+        settle: (how) => {
+          if (settled) return;
+          settled = true;
+          if (how === "shipped") receipt.shipped(1, size);
+          else receipt.dropped(1, size, "test");
+        },
+      };
+      this.records.push(record);
+      if (this.accepting) record.settle("shipped");
+    }
+  }
+}
