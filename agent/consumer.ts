@@ -210,7 +210,7 @@ export class Consumer {
     try {
       const { scanner } = cursor;
       const before = { held: scanner.heldBytes, excess: scanner.pendingBytes - scanner.heldBytes };
-      const consumed = await cursor.read(rows, (file) => this.#origins.origin(file.log));
+      const consumed = await cursor.read(rows, (file) => this.#origins.origin(file.log), this.#clock.monotonic());
       // Of a message that is cut the rest is not held, so it takes no budget until it is settled with its row.
       const excess = scanner.pendingBytes - scanner.heldBytes;
       this.budget.take(consumed + before.excess - excess);

@@ -94,7 +94,7 @@ export class Cursor {
    * Reads one chunk. The rows are in `rows` afterwards, `rows.bytes` included; raw bytes consumed are returned, 0 when
    * there was nothing to read (but maybe another file to go on with, or rows of a message given up as unfinished).
    */
-  async read(rows: Rows, origin: (file: LogFile) => Origin): Promise<number> {
+  async read(rows: Rows, origin: (file: LogFile) => Origin, now: number): Promise<number> {
     this.#file ??= this.chain.files[0];
     const file = this.#file;
     if (file === undefined) {
@@ -103,7 +103,8 @@ export class Cursor {
     }
     rows.reset(origin(file), file);
     if (this.#atEnd || file.size <= this.#offset) {
-      if (file.final) this.#advance(rows, file);
+      // A last look: what came since the file was found quiet must not be left behind.
+      if (file.final && !file.refresh(now)) this.#advance(rows, file);
       return 0;
     }
     if (!(await file.identify())) return 0;

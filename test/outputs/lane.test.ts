@@ -1,0 +1,339 @@
+/** The lane against a backend that does whatever a script says. */
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import fc from "fast-check";
+import type { Receipt } from "../../agent/acks.ts";
+import { type Batch, DROPPED } from "../../agent/batch.ts";
+import { systemClock } from "../../agent/clock.ts";
+import { DeadLetter } from "../../outputs/dead-letter.ts";
+import { Lane, type LaneOptions } from "../../outputs/lane.ts";
+import type { ClosedRequest, OpenRequest, Outcome, Output } from "../../outputs/output.ts";
+import { temporaryFolder, until } from "../support/program.ts";
+import { keepLog } from "../support/quiet-log.ts";
+import { rowsOf } from "../support/rows.ts";
+
+/** A request whose body is its messages, one a line. */
+class Backend implements Output {
+  readonly type = "scripted";
+  readonly stored: string[] = [];
+  readonly sent: string[][] = [];
+  readonly script: (messages: readonly string[]) => Outcome;
+  inFlight = 0;
+  mostInFlight = 0;
+  held: (() => void) | undefined;
+  hold = false;
+
+  constructor(script: (messages: readonly string[]) => Outcome) {
+    this.script = script;
+  }
+  requestKey(batch: Batch): string {
+    return batch.origin.namespace;
+  }
+  open(): OpenRequest {
+    const lines: string[] = [];
+    const size = (): number => lines.reduce((sum, line) => sum + line.length + 1, 0);
+    return {
+      get bytes() {
+        return size();
+      },
+      get rows() {
+        return lines.length;
+      },
+      append(batch, row, maxBytes, maxRows) {
+        let at = row;
+        for (; at < batch.rows; at++) {
+          if (((batch.flags[at] as number) & DROPPED) !== 0) continue;
+          const line = batch.bytes.toString("utf8", batch.from[at], batch.to[at]);
+          if (lines.length > 0 && (lines.length >= maxRows || size() + line.length + 1 > maxBytes)) return at;
+          lines.push(line);
+        }
+        return at;
+      },
+      close: () => closed(lines),
+    };
+  }
+  async send({ body }: ClosedRequest, signal: AbortSignal): Promise<Outcome> {
+    const messages = body.toString().split("\n");
+    this.sent.push(messages);
+    this.mostInFlight = Math.max(this.mostInFlight, ++this.inFlight);
+    await new Promise<void>((resolve) => {
+      if (!this.hold) return setImmediate(resolve);
+      this.held = resolve;
+      signal.addEventListener("abort", () => resolve());
+      return undefined;
+    });
+    this.inFlight--;
+    if (signal.aborted) return { kind: "retry", code: "aborted", reason: "aborted" };
+    const outcome = this.script(messages);
+    if (outcome.kind === "delivered") this.stored.push(...messages);
+    if (outcome.kind === "mixed")
+      this.stored.push(
+        ...messages.filter((_, row) => !outcome.retry.includes(row) && !outcome.rejected.some((r) => r.row === row)),
+      );
+    return outcome;
+  }
+  pick({ body }: ClosedRequest, rows: readonly number[]): ClosedRequest {
+    const messages = body.toString().split("\n");
+    return closed(rows.map((row) => messages[row] ?? ""));
+  }
+  entry({ body }: ClosedRequest, row: number): string {
+    return body.toString().split("\n")[row] ?? "";
+  }
+  async close(): Promise<void> {}
+}
+
+function closed(lines: readonly string[]): ClosedRequest {
+  const body = Buffer.from(lines.join("\n"));
+  return { body, rows: lines.length, bytes: body.length };
+}
+
+class Settled implements Receipt {
+  shippedRows = 0;
+  droppedRows = 0;
+  bytes = 0;
+  readonly reasons = new Set<string>();
+  shipped(rows: number, bytes: number): void {
+    this.shippedRows += rows;
+    this.bytes += bytes;
+  }
+  dropped(rows: number, bytes: number, reason: string): void {
+    this.droppedRows += rows;
+    this.bytes += bytes;
+    this.reasons.add(reason);
+  }
+}
+
+const quick: LaneOptions = {
+  batch: { maxBytes: 1000, maxRecords: 10, maxWait: 1 },
+  request: { timeout: 10_000, concurrency: 2 },
+  retry: { initialDelay: 1, maxDelay: 2 },
+};
+const ok: Outcome = { kind: "delivered", code: "200" };
+
+function setUp(
+  context: Pick<TestContext, "after">,
+  backend: Backend,
+  options: LaneOptions = quick,
+  deadLetterBytes = 1 << 20,
+) {
+  const folder = join(temporaryFolder(context), "dead-letter");
+  const { log, lines } = keepLog();
+  const events = { delivered: 0, dropped: new Map<string, number>(), codes: [] as string[], retried: 0 };
+  const lane = new Lane("out", backend, options, new DeadLetter(folder, deadLetterBytes), systemClock, log, {
+    delivered: (rows) => {
+      events.delivered += rows;
+    },
+    dropped: (rows, type) => void events.dropped.set(type, (events.dropped.get(type) ?? 0) + rows),
+    attempt: (code) => events.codes.push(code),
+    retried: () => {
+      events.retried++;
+    },
+  });
+  context.after(() => lane.close());
+  return { lane, folder, lines, events };
+}
+
+const messages = (count: number): string[] => Array.from({ length: count }, (_, i) => `message ${i}`);
+
+test("rows arrive in requests no larger than configured, and every row is settled once", async (context) => {
+  const backend = new Backend(() => ok);
+  const { lane, events } = setUp(context, backend);
+  const receipt = new Settled();
+  const batch = rowsOf(messages(95));
+  lane.append(batch, receipt);
+  await lane.flush();
+  assert.deepEqual(backend.stored.toSorted(), messages(95).toSorted());
+  assert.ok(backend.sent.every((sent) => sent.length <= 10));
+  assert.equal(receipt.shippedRows, 95);
+  assert.equal(
+    receipt.bytes,
+    batch.size.slice(0, 95).reduce((sum, size) => sum + size, 0),
+  );
+  assert.equal(events.delivered, 95);
+  assert.ok(backend.mostInFlight <= 2);
+});
+
+test("a request waits for more rows no longer than maxWait", async (context) => {
+  const backend = new Backend(() => ok);
+  const { lane } = setUp(context, backend);
+  lane.append(rowsOf(["alone"]), new Settled());
+  await until(() => backend.stored.length === 1, "the row is sent by itself");
+});
+
+test("batches of different keys never share a request", async (context) => {
+  const backend = new Backend(() => ok);
+  const { lane } = setUp(context, backend);
+  lane.append(rowsOf(["a"]), new Settled());
+  const other = rowsOf(["b"]);
+  other.origin = { ...other.origin, namespace: "other" };
+  lane.append(other, new Settled());
+  await lane.flush();
+  assert.deepEqual(backend.sent.toSorted(), [["a"], ["b"]]);
+});
+
+test("a retry goes on until it is accepted, is told, and the output counts as retrying meanwhile", async (context) => {
+  const states: string[] = [];
+  const backend: Backend = new Backend(() => {
+    states.push(lane.state);
+    return states.length < 6 ? { kind: "retry", code: "503", reason: "busy" } : ok;
+  });
+  const { lane, events, lines } = setUp(context, backend);
+  lane.append(rowsOf(messages(3)), new Settled());
+  await lane.flush();
+  assert.deepEqual(states, ["ok", "retrying", "retrying", "retrying", "retrying", "retrying"]);
+  assert.equal(lane.state, "ok");
+  assert.equal(lane.lastError, "busy");
+  assert.equal(events.retried, 5);
+  assert.equal(lines.filter(({ level }) => level === "warn").length, 1);
+});
+
+test("what the backend asks for is waited for, by all requests of the output", async (context) => {
+  let first = true;
+  const backend = new Backend(() => {
+    if (!first) return ok;
+    first = false;
+    return { kind: "retry", code: "429", reason: "slow down", afterMs: 60_000 };
+  });
+  const { lane } = setUp(context, backend);
+  lane.append(rowsOf(["a"]), new Settled());
+  await until(() => lane.retryAfterMs > 0, "the gate is shut");
+  lane.append(rowsOf(["b"]), new Settled());
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(backend.sent, [["a"]]);
+  assert.ok(lane.retryAfterMs > 30_000);
+});
+
+test("of a mixed answer only the rows that ask for it go again, and the refused ones are dead letters", async (context) => {
+  let first = true;
+  const backend = new Backend((sent) => {
+    if (!first) return ok;
+    first = false;
+    assert.equal(sent.length, 4);
+    return {
+      kind: "mixed",
+      code: "200",
+      reason: "busy",
+      retry: [1],
+      rejected: [{ row: 2, type: "mapping", reason: "no number" }],
+    };
+  });
+  const { lane, folder, events } = setUp(context, backend);
+  const receipt = new Settled();
+  lane.append(rowsOf(messages(4)), receipt);
+  await lane.flush();
+  assert.deepEqual(backend.sent[1], ["message 1"]);
+  assert.deepEqual([receipt.shippedRows, receipt.droppedRows], [3, 1]);
+  assert.deepEqual([...receipt.reasons], ["mapping"]);
+  assert.equal(events.dropped.get("mapping"), 1);
+  const [letter] = readFileSync(join(folder, "current.ndjson"), "utf8").trim().split("\n");
+  const { time, ...rest } = JSON.parse(letter ?? "") as Record<string, string>;
+  assert.deepEqual(rest, { type: "mapping", reason: "no number", entry: "message 2" });
+  assert.ok(!Number.isNaN(Date.parse(time ?? "")));
+  assert.equal(statSync(join(folder, "current.ndjson")).mode & 0o027, 0);
+});
+
+test("a request that is refused as a whole is halved until the record at fault is alone", async (context) => {
+  const backend = new Backend((sent) =>
+    sent.includes("poison") ? { kind: "split", code: "400", type: "malformed", reason: "can't read it" } : ok,
+  );
+  const { lane, folder } = setUp(context, backend);
+  const receipt = new Settled();
+  lane.append(rowsOf([...messages(6), "poison", "last"]), receipt);
+  await lane.flush();
+  assert.deepEqual(backend.stored.toSorted(), [...messages(6), "last"].toSorted());
+  assert.deepEqual([receipt.shippedRows, receipt.droppedRows], [7, 1]);
+  assert.match(readFileSync(join(folder, "current.ndjson"), "utf8"), /"entry":"poison"/);
+  assert.ok(backend.sent.length <= 8, `${backend.sent.length} requests`);
+});
+
+test("requests become smaller for a while after one was too large", async (context) => {
+  const backend = new Backend((sent) =>
+    sent.length > 3 ? { kind: "split", code: "413", type: "too_large", reason: "" } : ok,
+  );
+  const options = { ...quick, batch: { maxBytes: 1 << 20, maxRecords: 1000, maxWait: 1 } };
+  const { lane } = setUp(context, backend, options);
+  const large = Array.from({ length: 40 }, () => "x".repeat(30_000));
+  lane.append(rowsOf(large), new Settled());
+  await lane.flush();
+  const first = backend.sent[0]?.length ?? 0;
+  const before = backend.sent.length;
+  lane.append(rowsOf(large), new Settled());
+  await lane.flush();
+  assert.ok((backend.sent[before]?.length ?? 0) <= first / 2);
+});
+
+test("dead letters never take more than their limit, and none are written when it is 0", async (context) => {
+  const backend = new Backend(() => ({ kind: "split", code: "400", type: "bad", reason: "r" }));
+  const { lane, folder } = setUp(context, backend, quick, 2000);
+  for (let i = 0; i < 20; i++) lane.append(rowsOf(messages(5)), new Settled());
+  await lane.flush();
+  const bytes = readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
+  assert.ok(bytes > 1000 && bytes <= 2000, `${bytes} bytes`);
+  const none = setUp(context, backend, quick, 0);
+  const receipt = new Settled();
+  none.lane.append(rowsOf(["a"]), receipt);
+  await none.lane.flush();
+  assert.equal(receipt.droppedRows, 1);
+  assert.ok(!existsSync(none.folder));
+});
+
+test("closing gives up what is in flight without settling it", async (context) => {
+  const backend = new Backend(() => ok);
+  backend.hold = true;
+  const { lane } = setUp(context, backend);
+  const receipt = new Settled();
+  lane.append(rowsOf(["a"]), receipt);
+  const flushed = lane.flush();
+  await until(() => backend.inFlight === 1, "a request is in flight");
+  await lane.close();
+  await flushed;
+  assert.equal(receipt.shippedRows + receipt.droppedRows, 0);
+  assert.equal(lane.state, "stopped");
+});
+
+const verdict = fc.constantFrom("delivered", "retry", "split", "mixed");
+
+test("whatever a backend answers: rows = shipped + dropped, each stored or in a dead letter, none of them twice", async (context) => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 6 }),
+      fc.array(fc.tuple(verdict, fc.nat(7), fc.nat(7)), { maxLength: 25 }),
+      async (batches, script) => {
+        let step = 0;
+        const backend = new Backend((sent): Outcome => {
+          const [kind, a, b] = script[step++] ?? ["delivered", 0, 0];
+          if (kind === "retry") return { kind, code: "503", reason: "busy" };
+          if (kind === "split") return { kind, code: "413", type: "large", reason: "too large" };
+          if (kind === "delivered") return ok;
+          const retry = sent.map((_, row) => row).filter((row) => row % (a + 2) === 0);
+          const rejected = sent
+            .map((_, row) => ({ row, type: "bad", reason: "bad" }))
+            .filter(({ row }) => !retry.includes(row) && row % (b + 2) === 1);
+          return { kind: "mixed", code: "200", reason: "busy", retry, rejected };
+        });
+        const { lane, folder } = setUp(context, backend);
+        const receipts = batches.map((count, i) => {
+          const receipt = new Settled();
+          lane.append(rowsOf(Array.from({ length: count }, (_, row) => `${i}/${row}`)), receipt);
+          return receipt;
+        });
+        await lane.flush();
+        await lane.close();
+        receipts.forEach((receipt, i) => {
+          assert.equal(receipt.shippedRows + receipt.droppedRows, batches[i]);
+        });
+        const letters = existsSync(folder)
+          ? readFileSync(join(folder, "current.ndjson"), "utf8")
+              .trim()
+              .split("\n")
+              .map((line) => (JSON.parse(line) as { entry: string }).entry)
+          : [];
+        const all = batches.flatMap((count, i) => Array.from({ length: count }, (_, row) => `${i}/${row}`));
+        assert.deepEqual([...backend.stored, ...letters].toSorted(), all.toSorted());
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
