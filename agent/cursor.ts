@@ -23,7 +23,9 @@ export class Cursor {
   #file: LogFile | undefined;
   #offset: number;
   #gunzip: GunzipReader | undefined;
-  /** The bytes after #offset up to here hold no line end. */
+  /** NULs at #offset: a hole that was read past. */
+  #nuls = 0;
+  /** So many bytes behind them hold no line end. */
   #searched = 0;
   /** A compressed file was read to its end. */
   #atEnd = false;
@@ -79,7 +81,7 @@ export class Cursor {
     if (this.done) return false;
     const file = this.#file ?? this.chain.files[0];
     if (file === undefined) return this.chain.ended;
-    if (!this.#atEnd && file.size > this.#offset + this.#searched) return file.fingerprint !== "" || file.final;
+    if (!this.#atEnd && file.size > this.#offset + this.#nuls + this.#searched) return file.fingerprint !== "" || file.final;
     return file.final && (file.size > this.#offset || this.chain.successor(file) !== undefined || this.chain.ended);
   }
 
@@ -144,54 +146,67 @@ export class Cursor {
 
   /** Reads until the end of at least one line is in sight. @returns raw bytes that became rows or pending parts. */
   async #chunk(rows: Rows, file: LogFile): Promise<number> {
-    for (let length = CHUNK_BYTES; ; length = Math.min(length * 4, this.#maxLineBytes)) {
-      if (this.#searched >= this.#maxLineBytes) return this.#huge(rows, file);
-      const got = await this.#fill(rows, file, length, this.#offset);
+    for (let length = CHUNK_BYTES; ; ) {
+      const from = this.#offset + this.#nuls;
+      if (this.#searched >= this.#maxLineBytes) return this.#huge(rows, file, from);
+      const got = await this.#fill(rows, file, length, from);
       const end = rows.bytes.subarray(0, got).lastIndexOf(NEWLINE) + 1;
-      if (end > 0) {
-        rows.used = end;
+      if (end > 0) return this.#scan(rows, end, from, false);
+      if (got > 0 && isHole(rows.bytes, got)) {
+        // A crash or a truncation left it; it may be gigabytes long.
+        this.#nuls += got;
         this.#searched = 0;
-        this.scanner.scan(rows, 0, end, this.#offset, false);
-        return end;
+        length = CHUNK_BYTES;
+        await breathe();
+        continue;
       }
       this.#searched = got;
       if (got === length) {
-        if (length < this.#maxLineBytes) continue;
-        return this.#huge(rows, file);
+        length = Math.min(length * 4, this.#maxLineBytes);
+        continue;
       }
       // The file ends within a line: it is read when the rest is there, or nothing more will come.
       if (file.compressed) {
-        file.size = this.#offset + got;
+        file.size = from + got;
         if (got === 0) this.#atEnd = true;
         this.damage = this.#gunzip?.damage ?? "";
       }
-      if (!file.final || got === 0) return 0;
-      return this.#lastLine(rows, got);
+      if (!file.final || got + this.#nuls === 0) return 0;
+      // What stands behind the last line end of a file that gets no more bytes is a line of its own.
+      return this.#scan(rows, got, from, true);
     }
   }
 
-  /** What stands behind the last line end of a file that gets no more bytes is a line of its own. */
-  #lastLine(rows: Rows, length: number): number {
+  #scan(rows: Rows, length: number, from: number, final: boolean): number {
     rows.used = length;
+    this.scanner.scan(rows, 0, length, from, final, this.#nuls);
+    return this.#taken(length);
+  }
+
+  /** @returns the bytes that a line of this length stands for: those of the hole before it too. */
+  #taken(length: number): number {
+    const all = this.#nuls + length;
+    this.#nuls = 0;
     this.#searched = 0;
-    this.scanner.scan(rows, 0, length, this.#offset, true);
-    return length;
+    return all;
   }
 
   /** A line longer than any record may be: only its head is kept, and its end looked for. */
-  async #huge(rows: Rows, file: LogFile): Promise<number> {
+  async #huge(rows: Rows, file: LogFile, from: number): Promise<number> {
     for (;;) {
-      const got = await this.#fill(rows, file, CHUNK_BYTES, this.#offset + this.#searched);
+      const got = await this.#fill(rows, file, CHUNK_BYTES, from + this.#searched);
       const end = rows.bytes.subarray(0, got).indexOf(NEWLINE);
       this.#searched += end < 0 ? got : end + 1;
-      if (end < 0 && got === CHUNK_BYTES) continue;
+      if (end < 0 && got === CHUNK_BYTES) {
+        await breathe();
+        continue;
+      }
       if (end < 0 && !file.final) return 0;
       const rawSize = this.#searched;
-      const head = await this.#fill(rows, file, Math.min(this.#maxLineBytes, rawSize), this.#offset);
+      const head = await this.#fill(rows, file, Math.min(this.#maxLineBytes, rawSize), from);
       rows.used = head;
-      this.#searched = 0;
-      this.scanner.scanHuge(rows, 0, head, this.#offset, rawSize);
-      return rawSize;
+      this.scanner.scanHuge(rows, 0, head, from, rawSize + this.#nuls, this.#nuls);
+      return this.#taken(rawSize);
     }
   }
 
@@ -208,7 +223,18 @@ export class Cursor {
     this.#gunzip = undefined;
     this.#file = next;
     this.#offset = 0;
+    this.#nuls = 0;
     this.#searched = 0;
     this.#atEnd = false;
   }
+}
+
+function isHole(bytes: Buffer, length: number): boolean {
+  for (let at = 0; at < length; at++) if (bytes[at] !== 0) return false;
+  return true;
+}
+
+/** Lets timers and sockets have their turn in the middle of something long. */
+function breathe(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,6 +1,6 @@
 /** Following real files: growth, rotation, restart, deletion, and resuming, from the folder to the lane's door. */
 import assert from "node:assert/strict";
-import { appendFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { appendFileSync, renameSync, statSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { ConsumerOptions } from "../../../agent/consumer.ts";
@@ -248,6 +248,20 @@ test("a line longer than any record may be is cut and marked, and the next one i
       [70_000, true],
     ],
   );
+  reader.ledger();
+});
+
+test("a hole of NULs, however long, costs no memory and no line", async (context) => {
+  const { root, node } = setUp(context);
+  const container = node.container("web");
+  container.write("before");
+  const holeBytes = 40 << 20;
+  truncateSync(container.file, statSync(container.file).size + holeBytes);
+  container.write("after", "and after");
+  const reader = await follow(context, root, { maxRecordBytes: 70_000 });
+  await until(() => reader.records.length === 3, "three lines");
+  assert.deepEqual(reader.messages, ["before", "after", "and after"]);
+  assert.ok((reader.records[1]?.size ?? 0) > holeBytes);
   reader.ledger();
 });
 
