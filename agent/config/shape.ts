@@ -3,7 +3,7 @@ import { z } from "zod";
 import { configSchema } from "./schema.ts";
 
 /** The keys that the schema allows at a path. @param value what stands there, to tell an output's type. */
-export function keysAt(path: Path, value: unknown): string[] {
+export function keysAt(path: readonly PropertyKey[], value: unknown): string[] {
   let schema: unknown = configSchema;
   for (const key of path) schema = step(unwrap(schema, value), key);
   const inner = unwrap(schema, value);

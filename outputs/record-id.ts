@@ -1,0 +1,25 @@
+/**
+ * The id of a record: its time, its generation and the offset of its first byte in the uncompressed file. The same on
+ * every reading, whatever the file is called by then, so that a backend can tell a repeat.
+ *
+ *   1790000000123456789-k3Jx0aZ9bQwErTy1-4711
+ *
+ * Time first, because ids that grow with time cost Elasticsearch least. Digits are decimal, as in the record's time and
+ * offset, so that compression finds them there again.
+ */
+import type { Batch } from "../agent/batch.ts";
+import type { ByteWriter } from "./json.ts";
+
+export function writeRecordId(writer: ByteWriter, batch: Batch, row: number): void {
+  const seconds = batch.seconds[row] as number;
+  if (seconds >= 0) writer.padded(seconds, seconds < 1e10 ? 10 : 12);
+  else {
+    writer.ascii("-");
+    writer.padded(-seconds, 12);
+  }
+  writer.padded(batch.nanos[row] as number, 9);
+  writer.ascii("-");
+  writer.ascii((batch.extra?.get(row)?.generation ?? batch.generation).key);
+  writer.ascii("-");
+  writer.number(batch.offset[row] as number);
+}
