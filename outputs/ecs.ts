@@ -11,6 +11,9 @@ export type DocumentSchema = "ecs" | "fluentbit";
 
 const WORKLOADS = new Set(["deployment", "statefulset", "daemonset", "cronjob", "job", "replicaset"]);
 
+const NEWLINE = 0x0a;
+/** Of an object. */
+const CLOSE = 0x7d;
 const TIME = Buffer.from('{"@timestamp":"');
 const ECS = {
   message: Buffer.from('","message":"'),
@@ -48,7 +51,7 @@ export function ecsLine(): LineEncoder {
   return {
     encode: (writer, batch, row) => {
       write(writer, batch, row);
-      writer.ascii("\n");
+      writer.byte(NEWLINE);
     },
   };
 }
@@ -69,9 +72,9 @@ function writeEcs(writer: ByteWriter, batch: Batch, row: number, origin: Buffer)
   if (extra?.error !== undefined) {
     writer.ascii(',"error":{"message":');
     writer.buffer(Buffer.from(JSON.stringify(extra.error)));
-    writer.ascii("}");
+    writer.byte(CLOSE);
   }
-  writer.ascii("}");
+  writer.byte(CLOSE);
 }
 
 function ecsOrigin(origin: Origin): string {
@@ -110,7 +113,7 @@ function writeFluentbit(writer: ByteWriter, batch: Batch, row: number, origin: B
     writer.buffer(Buffer.from(JSON.stringify(extra.error)));
   }
   writer.buffer(origin);
-  writer.ascii("}");
+  writer.byte(CLOSE);
 }
 
 function fluentbitOrigin({

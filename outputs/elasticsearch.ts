@@ -1,19 +1,19 @@
 /**
- * Elasticsearch 7-9 and OpenSearch 1-3: `_bulk` requests of NDJSON, and what their answers mean row by row.
+ * Elasticsearch 7-9 and OpenSearch 1-3: `_bulk` requests of NDJSON. What answers mean is in elasticsearch-answer.ts.
  *
  *   POST /INDEX/_bulk          or /_bulk with the index in each action
  *   {"create":{"_id":"1790000000123456789-k3Jx0aZ9bQwErTy1-4711"}}
  *   {"@timestamp":"2026-09-21T14:13:20.123456789Z","message":"…", …}
- *
- * An answer of 200 says nothing by itself: each item has a status of its own (Elastic's bulk API documentation).
  */
 import { type Batch, DROPPED } from "../agent/batch.ts";
+import { type Clock, systemClock } from "../agent/clock.ts";
 import type { Template } from "../agent/config/template.ts";
 import { type DocumentSchema, type DocumentWriter, documentWriter } from "./ecs.ts";
+import { judge } from "./elasticsearch-answer.ts";
 import { type Compression, compress, decompress } from "./gzip.ts";
-import { type HttpFailure, type HttpOptions, type HttpReply, HttpTarget, retryAfterMs } from "./http.ts";
+import { type HttpOptions, HttpTarget } from "./http.ts";
 import { ByteWriter } from "./json.ts";
-import type { ClosedRequest, OpenRequest, Outcome, Output, Rejected } from "./output.ts";
+import type { ClosedRequest, OpenRequest, Outcome, Output } from "./output.ts";
 import { writeRecordId } from "./record-id.ts";
 
 export interface ElasticsearchOptions extends HttpOptions {
@@ -26,67 +26,41 @@ export interface ElasticsearchOptions extends HttpOptions {
 }
 
 const NEWLINE = 0x0a;
+/** Index names that are kept rendered. */
+const MAX_NAMES = 1000;
 /** `items.*.status` keeps one item a row, in order; without it answers would be as large as requests. */
 const FILTER = "errors,items.*.status,items.*.error.type,items.*.error.reason";
-
-/**
- * Refusals that are the cluster's or its operator's trouble whatever their status: the record is not at fault, and will
- * be taken when somebody has put things right. Seen on Elasticsearch 8.19 and 9.5 and OpenSearch 2.19 and 3.6.
- */
-const NOT_THE_RECORD = new Set([
-  "validation_exception",
-  "index_closed_exception",
-  "cluster_block_exception",
-  "security_exception",
-  "index_not_found_exception",
-  "es_rejected_execution_exception",
-  "rejected_execution_exception",
-  "circuit_breaking_exception",
-  "unavailable_shards_exception",
-]);
-/** What a single document can be refused for, for good. */
-const THE_RECORD = new Set([
-  "document_parsing_exception",
-  "mapper_parsing_exception",
-  "mapper_exception",
-  "strict_dynamic_mapping_exception",
-  "parsing_exception",
-  "parse_exception",
-  "x_content_parse_exception",
-  "json_parse_exception",
-  "invalid_index_name_exception",
-  "illegal_argument_exception",
-  "number_format_exception",
-  "max_bytes_length_exceeded_exception",
-]);
-
-interface Item {
-  readonly status?: number;
-  readonly error?: { readonly type?: string; readonly reason?: string };
-}
 
 export class ElasticsearchOutput implements Output {
   readonly type = "elasticsearch";
   readonly #options: ElasticsearchOptions;
+  readonly #clock: Clock;
   readonly #target: HttpTarget;
   readonly #path: string;
-  readonly #document: DocumentWriter;
   readonly #headers: Readonly<Record<string, string>>;
+  readonly #action: ActionWriter;
+  readonly #document: DocumentWriter;
 
   /** @param env for proxies. @throws system errors when a certificate can't be read. */
-  constructor(options: ElasticsearchOptions, env: Readonly<Record<string, string | undefined>>) {
-    const { index, pipeline, request } = options;
+  constructor(
+    options: ElasticsearchOptions,
+    env: Readonly<Record<string, string | undefined>>,
+    clock: Clock = systemClock,
+  ) {
+    const { index, pipeline, request, schema } = options;
     this.#options = options;
-    this.#target = new HttpTarget(options, env);
-    const target = index.isConstant ? `/${encodeURIComponent(index.text)}` : "";
+    this.#clock = clock;
+    this.#target = new HttpTarget(options, env, clock);
+    const target = index.isConstant ? `/${encodeURIComponent(indexName(index.text))}` : "";
     this.#path = `${target}/_bulk?filter_path=${FILTER}${pipeline === "" ? "" : `&pipeline=${encodeURIComponent(pipeline)}`}`;
-    this.#document = documentWriter(options.schema);
     this.#headers = {
       "content-type": "application/x-ndjson",
       accept: "application/json",
       "user-agent": "tailrace",
       ...(request.compression === "none" ? {} : { "content-encoding": request.compression }),
     };
+    this.#action = actionWriter(options);
+    this.#document = documentWriter(schema);
   }
 
   requestKey(): string {
@@ -94,12 +68,16 @@ export class ElasticsearchOutput implements Output {
   }
 
   open(): OpenRequest {
-    return new BulkRequest(this.#options, this.#document);
+    return new BulkRequest(this.#action, this.#document, this.#options.request.compression);
   }
 
-  async send(request: ClosedRequest, signal: AbortSignal): Promise<Outcome> {
-    const reply = await this.#target.post(this.#path, this.#headers, request.body, signal);
-    return "error" in reply ? unreachable(reply) : this.#read(reply, request.rows);
+  async send({ body, rows }: ClosedRequest, signal: AbortSignal): Promise<Outcome> {
+    const { op, dedupe } = this.#options;
+    const reply = await this.#target.request(
+      { method: "POST", path: this.#path, headers: this.#headers, body },
+      signal,
+    );
+    return judge(reply, { op, dedupe, rows }, this.#clock.wall());
   }
 
   pick(request: ClosedRequest, rows: readonly number[]): ClosedRequest {
@@ -115,92 +93,6 @@ export class ElasticsearchOutput implements Output {
 
   close(): Promise<void> {
     return this.#target.close();
-  }
-
-  #read(reply: HttpReply, rows: number): Outcome {
-    const { status, headers, body, endpoint } = reply;
-    const code = String(status);
-    const error = errorOf(body);
-    if (status === 200) return this.#items(reply, rows);
-    if (status === 413)
-      return { kind: "split", code, type: "request_too_large", reason: "the request is over http.max_content_length" };
-    if (status === 400 && !NOT_THE_RECORD.has(error.type))
-      return { kind: "split", code, type: error.type || "malformed", reason: error.reason };
-    const afterMs = retryAfterMs(headers, Date.now());
-    return {
-      kind: "retry",
-      code,
-      reason: `${endpoint} answered ${status}${error.reason === "" ? "" : ` (${error.reason})`}${ADVICE[status] ?? ""}`,
-      ...(afterMs === undefined ? {} : { afterMs }),
-    };
-  }
-
-  #items({ body, endpoint }: HttpReply, rows: number): Outcome {
-    const code = "200";
-    const parsed = parse(body) as { errors?: unknown; items?: unknown } | undefined;
-    const items = parsed?.items;
-    if (!Array.isArray(items) || items.length !== rows || typeof parsed?.errors !== "boolean")
-      return {
-        kind: "retry",
-        code,
-        reason: `${endpoint} answered 200 with something that is no whole answer to a bulk of ${rows} records; is it Elasticsearch, or a proxy that answers in its place?`,
-      };
-    const retry: number[] = [];
-    const rejected: Rejected[] = [];
-    let why = "";
-    items.forEach((entry: unknown, row) => {
-      const item = (Object.values((entry ?? {}) as Record<string, Item>)[0] ?? {}) as Item;
-      const status = item.status ?? 0;
-      const type = item.error?.type ?? "";
-      const reason = item.error?.reason ?? "";
-      if (status >= 200 && status < 300) return;
-      if (status === 409 && this.#options.dedupe) return;
-      if (status === 400 && isTheRecord(type, reason)) rejected.push({ row, type, reason: `${type}: ${reason}` });
-      else {
-        retry.push(row);
-        why ||= `${endpoint} refused records for now (${status} ${type}: ${reason})`;
-      }
-    });
-    if (retry.length + rejected.length === 0) return { kind: "delivered", code };
-    return { kind: "mixed", code, retry, rejected, reason: why };
-  }
-}
-
-/** An operator's mistakes come as illegal_argument_exception too. */
-function isTheRecord(type: string, reason: string): boolean {
-  if (type === "illegal_argument_exception")
-    return !/^pipeline with id|data streams? |require_alias|no write index/.test(reason);
-  return THE_RECORD.has(type);
-}
-
-function unreachable({ code, error, endpoint }: HttpFailure): Outcome {
-  return {
-    kind: "retry",
-    code,
-    reason: `${endpoint} can't be reached (${error}); is the address right, and the backend up?`,
-  };
-}
-
-const ADVICE: Readonly<Record<number, string>> = {
-  401: "; check the credentials under auth",
-  403: "; the user needs the index privileges create_doc and auto_configure",
-  404: "; is the endpoint's path right?",
-};
-
-/** The error of an answer, which need not be JSON, and whose error need not be an object. */
-function errorOf(body: string): { type: string; reason: string } {
-  const error = (parse(body) as { error?: unknown } | undefined)?.error;
-  if (typeof error === "string") return { type: "", reason: error };
-  const { type, reason } = (error ?? {}) as { type?: unknown; reason?: unknown };
-  if (typeof type === "string") return { type, reason: `${type}: ${String(reason)}` };
-  return { type: "", reason: body.replace(/\s+/g, " ").slice(0, 200) };
-}
-
-function parse(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
   }
 }
 
@@ -219,14 +111,16 @@ function pairs(body: Buffer, rows: readonly number[]): Buffer[] {
 }
 
 class BulkRequest implements OpenRequest {
-  readonly #options: ElasticsearchOptions;
+  readonly #action: ActionWriter;
   readonly #document: DocumentWriter;
+  readonly #compression: Compression;
   readonly #writer = new ByteWriter();
   rows = 0;
 
-  constructor(options: ElasticsearchOptions, document: DocumentWriter) {
-    this.#options = options;
+  constructor(action: ActionWriter, document: DocumentWriter, compression: Compression) {
+    this.#action = action;
     this.#document = document;
+    this.#compression = compression;
   }
 
   get bytes(): number {
@@ -242,7 +136,7 @@ class BulkRequest implements OpenRequest {
       const before = writer.length;
       this.#action(writer, batch, at);
       this.#document(writer, batch, at);
-      writer.ascii("\n");
+      writer.byte(NEWLINE);
       if (writer.length > maxBytes && this.rows > 0) {
         writer.length = before;
         return at;
@@ -254,35 +148,49 @@ class BulkRequest implements OpenRequest {
 
   close(): ClosedRequest {
     const body = this.#writer.view();
-    return { body: compress(body, this.#options.request.compression), rows: this.rows, bytes: body.length };
+    return { body: compress(body, this.#compression), rows: this.rows, bytes: body.length };
   }
+}
 
-  #action(writer: ByteWriter, batch: Batch, row: number): void {
-    const { op, index, dedupe } = this.#options;
-    writer.ascii(op === "create" ? '{"create":{' : '{"index":{');
-    if (!index.isConstant) {
-      const name = indexName(index.render(batch, row, indexPart));
-      writer.ascii('"_index":');
-      writer.buffer(Buffer.from(JSON.stringify(name)));
-      if (dedupe) writer.ascii(",");
+/** Writes the line before a document. */
+type ActionWriter = (writer: ByteWriter, batch: Batch, row: number) => void;
+
+function actionWriter({ op, index, dedupe }: ElasticsearchOptions): ActionWriter {
+  const start = Buffer.from(`{"${op}":{`);
+  const id = Buffer.from('"_id":"');
+  const end = Buffer.from(dedupe ? '"}}\n' : "}}\n");
+  const members = new Map<string, Buffer>();
+  /** The index as a member of the action; few names make up all rows. */
+  const member = (name: string): Buffer => {
+    let bytes = members.get(name);
+    if (bytes === undefined) {
+      bytes = Buffer.from(`"_index":${JSON.stringify(indexName(name))}${dedupe ? "," : ""}`);
+      if (members.size >= MAX_NAMES) members.clear();
+      members.set(name, bytes);
     }
+    return bytes;
+  };
+  return (writer, batch, row) => {
+    writer.buffer(start);
+    if (!index.isConstant) writer.buffer(member(index.render(batch, row)));
     if (dedupe) {
-      writer.ascii('"_id":"');
+      writer.buffer(id);
       writeRecordId(writer, batch, row);
-      writer.ascii('"');
     }
-    writer.ascii("}}\n");
-  }
+    writer.buffer(end);
+  };
 }
 
-/** What an index may not hold (create-index API documentation) becomes `_`. */
-function indexPart(value: string): string {
-  return value.toLowerCase().replace(/[\\/*?"<>| ,#:\x00-\x1f\x7f]/g, "_");
-}
-
-/** An index is no longer than 255 bytes, and begins with none of these. */
+/**
+ * A name that an index may have (create-index API documentation): lower case, what is forbidden becomes `_`, none of
+ * these at its beginning, at most 255 bytes.
+ */
 function indexName(name: string): string {
-  const clean = name.replace(/^[-_+.]+/, "");
+  const clean = name
+    .toWellFormed()
+    .toLowerCase()
+    .replace(/[\\/*?"<>| ,#:\x00-\x1f\x7f]/g, "_")
+    .replace(/^[-_+.]+/, "");
   if (clean === "") return "unknown";
   const bytes = Buffer.from(clean);
   return bytes.length <= 255 ? clean : bytes.toString("utf8", 0, 255).replace(/\ufffd+$/, "");

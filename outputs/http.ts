@@ -4,13 +4,14 @@
  */
 import { readFileSync } from "node:fs";
 import { Pool, ProxyAgent } from "undici";
+import { type Clock, systemClock } from "../agent/clock.ts";
 import { errorCode, errorText } from "../agent/errors.ts";
 import { type AuthOptions, authorization, type SecretValue } from "./auth.ts";
 
 export interface HttpOptions {
   readonly endpoints: readonly string[];
   readonly request: {
-    /** Milliseconds for a whole attempt. */
+    /** Milliseconds that a server may keep silent; who calls bounds the whole attempt by its signal. */
     readonly timeout: number;
     readonly concurrency: number;
     readonly headers: Readonly<Record<string, SecretValue>>;
@@ -26,6 +27,14 @@ export interface HttpOptions {
   readonly auth: AuthOptions;
 }
 
+export interface HttpRequest {
+  readonly method: "GET" | "HEAD" | "POST" | "PUT";
+  /** With a leading slash; put behind the endpoint's own path. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Buffer;
+}
+
 export interface HttpReply {
   readonly status: number;
   /** Names in lower case. */
@@ -38,13 +47,18 @@ export interface HttpReply {
 export interface HttpFailure {
   readonly code: string;
   readonly error: string;
+  /** Whether an answer had begun. */
+  readonly begun: boolean;
   readonly endpoint: string;
 }
 
 interface Endpoint {
   readonly url: string;
+  readonly origin: string;
   readonly path: string;
   readonly dispatcher: Pool | ProxyAgent;
+  /** The last attempt got its answer, so connections may be kept. */
+  answered: boolean;
   /** Attempts in a row without a usable answer. */
   failures: number;
   restingUntil: number;
@@ -53,17 +67,19 @@ interface Endpoint {
 const MAX_REPLY_BYTES = 64 * 1024 * 1024;
 const MAX_REST_MS = 30_000;
 const MAX_RETRY_AFTER_MS = 300_000;
-/** The server closed a kept connection just as we sent; no answer was begun. */
+/** How it shows that the server has closed a kept connection just as we sent. */
 const STALE = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"]);
 
 export class HttpTarget {
   readonly #options: HttpOptions;
+  readonly #clock: Clock;
   readonly #endpoints: readonly Endpoint[];
   #next = 0;
 
   /** @param env for proxies. @throws system errors when a certificate can't be read. */
-  constructor(options: HttpOptions, env: Readonly<Record<string, string | undefined>>) {
+  constructor(options: HttpOptions, env: Readonly<Record<string, string | undefined>>, clock: Clock = systemClock) {
     this.#options = options;
+    this.#clock = clock;
     const { caFile, certFile, keyFile, serverName, insecureSkipVerify } = options.tls;
     const connect = {
       timeout: 10_000,
@@ -81,24 +97,24 @@ export class HttpTarget {
         proxy === undefined
           ? new Pool(origin, { ...limits, connect })
           : new ProxyAgent({ ...limits, uri: proxy, requestTls: connect });
-      return { url, path: pathname.replace(/\/$/, ""), dispatcher, failures: 0, restingUntil: 0 };
+      const path = pathname.replace(/\/$/, "");
+      return { url, origin, path, dispatcher, answered: false, failures: 0, restingUntil: 0 };
     });
   }
 
-  /** One attempt. Never throws. @param path with a leading slash; put behind the endpoint's own path. */
-  async post(
-    path: string,
-    headers: Readonly<Record<string, string>>,
-    body: Buffer,
-    signal: AbortSignal,
-  ): Promise<HttpReply | HttpFailure> {
+  /** One attempt, at one endpoint. Never throws. */
+  async request(request: HttpRequest, signal: AbortSignal): Promise<HttpReply | HttpFailure> {
     const endpoint = this.#choose();
-    let reply = await this.#attempt(endpoint, path, headers, body, signal);
-    if ("error" in reply && STALE.has(reply.code) && !signal.aborted)
-      reply = await this.#attempt(endpoint, path, headers, body, signal);
+    const kept = endpoint.answered;
+    let reply = await this.#attempt(endpoint, request, signal);
+    // Such a request was most likely never read, and the next one opens a new connection.
+    if (kept && "error" in reply && !reply.begun && STALE.has(reply.code) && !signal.aborted)
+      reply = await this.#attempt(endpoint, request, signal);
+    endpoint.answered = !("error" in reply);
+    if (signal.aborted && !timedOut(signal)) return reply;
     const unwell = "error" in reply || reply.status === 502 || reply.status === 503;
     endpoint.failures = unwell ? endpoint.failures + 1 : 0;
-    endpoint.restingUntil = unwell ? performance.now() + Math.min(MAX_REST_MS, 500 * 2 ** endpoint.failures) : 0;
+    endpoint.restingUntil = unwell ? this.#clock.monotonic() + Math.min(MAX_REST_MS, 500 * 2 ** endpoint.failures) : 0;
     return reply;
   }
 
@@ -108,7 +124,7 @@ export class HttpTarget {
 
   /** In turn those that are well; when none is, the one that has rested longest. */
   #choose(): Endpoint {
-    const now = performance.now();
+    const now = this.#clock.monotonic();
     const count = this.#endpoints.length;
     let best = this.#endpoints[0] as Endpoint;
     for (let i = 0; i < count; i++) {
@@ -122,22 +138,19 @@ export class HttpTarget {
     return best;
   }
 
-  async #attempt(
-    { url, path: base, dispatcher }: Endpoint,
-    path: string,
-    headers: Readonly<Record<string, string>>,
-    body: Buffer,
-    signal: AbortSignal,
-  ): Promise<HttpReply | HttpFailure> {
+  async #attempt(endpoint: Endpoint, request: HttpRequest, signal: AbortSignal): Promise<HttpReply | HttpFailure> {
+    const { method, path, headers, body = null } = request;
+    let begun = false;
     try {
-      const response = await dispatcher.request({
-        origin: new URL(url).origin,
-        method: "POST",
-        path: base + path,
+      const response = await endpoint.dispatcher.request({
+        origin: endpoint.origin,
+        method,
+        path: endpoint.path + path,
         headers: { ...headers, ...this.#secretHeaders() },
         body,
         signal,
       });
+      begun = true;
       const chunks: Buffer[] = [];
       let bytes = 0;
       for await (const chunk of response.body) {
@@ -150,15 +163,20 @@ export class HttpTarget {
         status: response.statusCode,
         headers: response.headers,
         body: Buffer.concat(chunks).toString("utf8"),
-        endpoint: url,
+        endpoint: endpoint.url,
       };
     } catch (error) {
-      const timedOut = signal.aborted && (signal.reason as Error | undefined)?.name === "TimeoutError";
-      const code = timedOut ? "TIMEOUT" : errorCode(error) || errorCode((error as Error).cause) || "FAILED";
+      const late = timedOut(signal);
+      const code = signal.aborted
+        ? late
+          ? "TIMEOUT"
+          : "ABORTED"
+        : errorCode(error) || errorCode((error as Error).cause);
       return {
-        code,
-        error: timedOut ? `no answer within ${this.#options.request.timeout} ms` : errorText(error),
-        endpoint: url,
+        code: code || "FAILED",
+        error: late ? "no answer in time" : errorText(error),
+        begun,
+        endpoint: endpoint.url,
       };
     }
   }
@@ -181,17 +199,22 @@ export function retryAfterMs(headers: HttpReply["headers"], wallMs: number): num
   return Number.isFinite(ms) ? Math.min(Math.max(0, ms), MAX_RETRY_AFTER_MS) : undefined;
 }
 
+function timedOut({ aborted, reason }: AbortSignal): boolean {
+  return aborted && (reason as Error | undefined)?.name === "TimeoutError";
+}
+
 /** The proxy that the usual variables name for a URL; lower case wins. */
 function proxyFor(url: string, env: Readonly<Record<string, string | undefined>>): string | undefined {
   const { protocol, hostname, port } = new URL(url);
   const proxy = protocol === "https:" ? env.https_proxy || env.HTTPS_PROXY : env.http_proxy || env.HTTP_PROXY;
   if (!proxy) return undefined;
-  const excluded = (env.no_proxy ?? env.NO_PROXY ?? "").split(/[\s,]+/).filter(Boolean);
-  const bare = (entry: string): string => entry.replace(/^\*?\./, "");
+  const portSuffix = `:${port || (protocol === "https:" ? "443" : "80")}`;
   const applies = (entry: string): boolean => {
-    const [host = "", only] = bare(entry).split(":");
-    if (only !== undefined && only !== (port || (protocol === "https:" ? "443" : "80"))) return false;
-    return entry === "*" || hostname === host || hostname.endsWith(`.${host}`);
+    const bare = entry.toLowerCase().replace(/^\*?\./, "");
+    const host = bare.endsWith(portSuffix) ? bare.slice(0, -portSuffix.length) : bare;
+    return bare === "*" || hostname === host || hostname === `[${bare}]` || hostname.endsWith(`.${host}`);
   };
-  return excluded.some(applies) ? undefined : proxy;
+  const excluded = (env.no_proxy || env.NO_PROXY || "").split(/[\s,]+/).filter(Boolean);
+  if (excluded.some(applies)) return undefined;
+  return proxy.includes("://") ? proxy : `http://${proxy}`;
 }

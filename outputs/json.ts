@@ -1,27 +1,27 @@
 /**
  * ByteWriter: a growing buffer for bodies, with what JSON needs. Bytes in, bytes out: no strings and no objects per row.
  */
-const ESCAPES = new Uint8Array(256);
-for (let byte = 0; byte < 0x20; byte++) ESCAPES[byte] = 1;
-ESCAPES[0x22] = 1;
-ESCAPES[0x5c] = 1;
-const SHORT: Readonly<Record<number, number>> = { 8: 0x62, 9: 0x74, 10: 0x6e, 12: 0x66, 13: 0x72, 34: 0x22, 92: 0x5c };
+
+/** 0: the byte stands for itself in a JSON string; 1: it becomes \u00XX; else the letter behind the backslash. */
+const ESCAPES = new Uint8Array(256).fill(1, 0, 0x20);
+for (const [byte, letter] of Object.entries({ 8: "b", 9: "t", 10: "n", 12: "f", 13: "r", 34: '"', 92: "\\" }))
+  ESCAPES[Number(byte)] = letter.charCodeAt(0);
 const HEX = Buffer.from("0123456789abcdef");
 const BACKSLASH = 0x5c;
 const ZERO = 0x30;
 const DOT = 0x2e;
 const ZULU = 0x5a;
+const U = 0x75;
 
-/** A run of clean bytes longer than this is copied at once; a call costs about as much as 24 single bytes. */
-const RUN_BYTES = 24;
+/** Room is made for a piece at a time, as if each byte became six; so a large message does not make a sixfold buffer. */
+const PIECE_BYTES = 16 * 1024;
 
 export class ByteWriter {
   #bytes: Buffer;
   /** End of what is written; may be set back to take something away. */
   length = 0;
   #second = Number.NaN;
-  readonly #secondText = Buffer.alloc(24);
-  #secondLength = 0;
+  #secondText = Buffer.alloc(0);
 
   constructor(capacity = 64 * 1024) {
     this.#bytes = Buffer.allocUnsafeSlow(capacity);
@@ -38,41 +38,53 @@ export class ByteWriter {
     this.length += bytes.length;
   }
 
-  /** Characters below U+0080 only. */
+  byte(value: number): void {
+    this.#reserve(1);
+    this.#bytes[this.length++] = value;
+  }
+
+  /** Characters below U+0080 only. For short texts a loop is quicker than a call of Buffer.write. */
   ascii(text: string): void {
     this.#reserve(text.length);
-    this.length += this.#bytes.write(text, this.length, "latin1");
+    const out = this.#bytes;
+    const start = this.length;
+    for (let i = 0; i < text.length; i++) out[start + i] = text.charCodeAt(i);
+    this.length = start + text.length;
   }
 
   /** A whole number from 0 to 2^53, in decimal digits. */
   number(value: number): void {
     this.#reserve(20);
-    this.#digits(value, value < 10 ? 1 : Math.max(1, digitsOf(value)));
+    this.#digits(value, digitsOf(value));
   }
 
-  /** bytes[from, to), valid UTF-8, as the inside of a JSON string. At most sixfold. */
+  /** bytes[from, to), valid UTF-8, as the inside of a JSON string. */
   escaped(bytes: Uint8Array, from: number, to: number): void {
+    for (let at = from; at < to; at += PIECE_BYTES) this.#piece(bytes, at, Math.min(to, at + PIECE_BYTES));
+  }
+
+  #piece(bytes: Uint8Array, from: number, to: number): void {
     this.#reserve((to - from) * 6);
     const out = this.#bytes;
     let at = this.length;
-    let run = from;
     for (let i = from; i < to; i++) {
       const byte = bytes[i] as number;
-      if (ESCAPES[byte] === 0) continue;
-      at = copy(bytes, run, i, out, at);
-      run = i + 1;
+      const letter = ESCAPES[byte] as number;
+      if (letter === 0) {
+        out[at++] = byte;
+        continue;
+      }
       out[at++] = BACKSLASH;
-      const short = SHORT[byte];
-      if (short !== undefined) out[at++] = short;
+      if (letter !== 1) out[at++] = letter;
       else {
-        out[at++] = 0x75;
+        out[at++] = U;
         out[at++] = ZERO;
         out[at++] = ZERO;
         out[at++] = HEX[byte >> 4] as number;
         out[at++] = HEX[byte & 15] as number;
       }
     }
-    this.length = copy(bytes, run, to, out, at);
+    this.length = at;
   }
 
   /** RFC 3339 in UTC with as many fractional digits as the log gave, without quotes. */
@@ -80,8 +92,8 @@ export class ByteWriter {
     this.#reserve(40);
     if (seconds !== this.#second) this.#cacheSecond(seconds);
     const out = this.#bytes;
-    out.set(this.#secondText.subarray(0, this.#secondLength), this.length);
-    this.length += this.#secondLength;
+    out.set(this.#secondText, this.length);
+    this.length += this.#secondText.length;
     if (digits > 0) {
       out[this.length++] = DOT;
       this.#digits(Math.floor(nanos / 10 ** (9 - digits)), digits);
@@ -111,7 +123,7 @@ export class ByteWriter {
   #cacheSecond(seconds: number): void {
     const bounded = Math.min(Math.max(seconds, -62_135_596_800), 253_402_300_799);
     const text = new Date(bounded * 1000).toISOString().slice(0, 19);
-    this.#secondLength = this.#secondText.write(text, "latin1");
+    this.#secondText = Buffer.from(text, "latin1");
     this.#second = seconds;
   }
 
@@ -128,11 +140,4 @@ function digitsOf(value: number): number {
   let digits = 1;
   for (let limit = 10; value >= limit; limit *= 10) digits++;
   return digits;
-}
-
-function copy(bytes: Uint8Array, from: number, to: number, out: Buffer, at: number): number {
-  const length = to - from;
-  if (length > RUN_BYTES) out.set(bytes.subarray(from, to), at);
-  else for (let i = 0; i < length; i++) out[at + i] = bytes[from + i] as number;
-  return at + length;
 }

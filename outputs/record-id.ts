@@ -10,16 +10,18 @@
 import type { Batch } from "../agent/batch.ts";
 import type { ByteWriter } from "./json.ts";
 
+const DASH = 0x2d;
+
 export function writeRecordId(writer: ByteWriter, batch: Batch, row: number): void {
   const seconds = batch.seconds[row] as number;
   if (seconds >= 0) writer.padded(seconds, seconds < 1e10 ? 10 : 12);
   else {
-    writer.ascii("-");
+    writer.byte(DASH);
     writer.padded(-seconds, 12);
   }
   writer.padded(batch.nanos[row] as number, 9);
-  writer.ascii("-");
+  writer.byte(DASH);
   writer.ascii((batch.extra?.get(row)?.generation ?? batch.generation).key);
-  writer.ascii("-");
+  writer.byte(DASH);
   writer.number(batch.offset[row] as number);
 }
