@@ -130,8 +130,8 @@ function judgeItems({ body, endpoint }: HttpReply, asked: Asked, wait: { afterMs
 }
 
 /**
- * The usual answer, to the byte: `took` is filtered away, so both servers give it like this. Comparing spares 0.2 µs a
- * row of parsing, a tenth of what encoding and compressing it costs.
+ * The usual answer, to the byte: `took` is filtered away. Comparing takes next to nothing, parsing and looking at each
+ * item 0.18 µs a row (Node 24), about a twentieth of what encoding and compressing the row takes.
  */
 function allCreated(op: string, rows: number): string {
   const item = `{"${op}":{"status":201}}`;

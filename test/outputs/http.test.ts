@@ -183,6 +183,19 @@ test("an answer that does not come ends with the signal, whose reason it tells",
   assert.ok("error" in reply && reply.code === "ABORTED");
 });
 
+test("an endpoint is not to blame for a request that we gave up", async (context) => {
+  const first = await serveBytes(context, (socket) => void socket.write(OK));
+  const second = await serve(context, (_, response) => void response.end("second"));
+  const backend = target(context, [first, second]);
+  const stop = new AbortController();
+  const stopped = backend.request(GET, stop.signal);
+  stop.abort();
+  assert.ok("error" in (await stopped));
+  const bodies = [];
+  for (let i = 0; i < 2; i++) bodies.push(((await backend.request(GET, NEVER)) as HttpReply).body);
+  assert.deepEqual(bodies, ["second", "ok"]);
+});
+
 test("an answer over 64 MiB is an error", async (context) => {
   const url = await serve(context, (_, response) => {
     response.on("error", () => {});
