@@ -1,16 +1,19 @@
 /**
  * Loading a configuration file: YAML or JSON, variables, checks. All problems are found at once, each with its line,
- * column, path, what is wrong and what is allowed.
+ * column, path, what is wrong and what is allowed. No message shows a value that may be a secret.
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { isCollection, isMap, isScalar, LineCounter, type Node, parseDocument, visit, type YAMLMap } from "yaml";
+import { type Document, LineCounter, parseDocument, visit } from "yaml";
 import type { z } from "zod";
 import { errorText } from "../errors.ts";
 import { nearest } from "./nearest.ts";
+import { type Path, Places, pathText } from "./places.ts";
 import { type Config, configSchema } from "./schema.ts";
 import { Secret } from "./secret.ts";
+import { ABOUT_VALUE } from "./setting.ts";
 import { keysAt } from "./shape.ts";
+import { type Environment, expandVariables } from "./variables.ts";
 
 export interface Problem {
   readonly file: string;
@@ -22,16 +25,22 @@ export interface Problem {
   readonly message: string;
 }
 
-export type Loaded = { readonly config: Config; readonly hash: string } | { readonly problems: readonly Problem[] };
+export interface LoadedConfig {
+  readonly config: Config;
+  /** Tells versions of the file apart: the first 16 digits of its SHA-256, the same on every node. */
+  readonly hash: string;
+  /** The file as read. May hold secrets. */
+  readonly text: string;
+}
+
+export type Loaded = LoadedConfig | { readonly problems: readonly Problem[] };
 
 export interface LoadOptions {
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: Environment;
   readonly hostname: string;
   /** Whether the files of secrets and certificates must be there. */
   readonly checkFiles: boolean;
 }
-
-type Path = readonly PropertyKey[];
 
 export function formatProblem({ file, line, column, path, message }: Problem): string {
   return `${file}:${line}:${column}: ${path === "" ? "" : `${path}: `}${message}`;
@@ -45,7 +54,11 @@ export function loadConfig(file: string, options: LoadOptions): Loaded {
     const message = `can't be read (${errorText(error)}); give the configuration's path with -c FILE`;
     return { problems: [{ file, line: 1, column: 1, path: "", message }] };
   }
-  return new Loader(file, text, options).load();
+  const hash = createHash("sha256").update(text).digest("hex").slice(0, 16);
+  // A byte order mark is no column.
+  const loader = new Loader(file, text.replace(/^\ufeff/, ""), options);
+  const config = loader.load();
+  return config === undefined ? { problems: loader.problems() } : { config, hash, text };
 }
 
 class Loader {
@@ -53,44 +66,66 @@ class Loader {
   readonly #text: string;
   readonly #options: LoadOptions;
   readonly #lines = new LineCounter();
+  readonly #document: Document.Parsed;
+  #places!: Places;
+  #value: unknown;
   readonly #problems: (Problem & { readonly at: number })[] = [];
-  /** Places of values whose variables are missing: that is told, and nothing more. */
+  /** Offsets of values that came from variables, which may be secrets. */
+  readonly #expanded = new Set<number>();
+  /** Offsets of values whose variables are wrong: that is told, and nothing more. */
   readonly #unset = new Set<number>();
-  #root: Node | null = null;
 
   constructor(file: string, text: string, options: LoadOptions) {
     this.#file = file;
     this.#text = text;
     this.#options = options;
+    this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false, merge: true });
   }
 
-  load(): Loaded {
-    const document = parseDocument(this.#text, { lineCounter: this.#lines, prettyErrors: false, merge: true });
-    this.#root = document.contents;
-    for (const { code, message, pos } of document.errors) {
-      if (code === "DUPLICATE_KEY") this.#add(pos[0], "", "a key that was given already; keep one of the two");
-      else {
-        this.#add(pos[0], "", `not valid YAML: ${message}${this.#quoteHint(pos[0])}`);
-        // What follows the first mistake in the syntax only follows from it.
-        break;
-      }
-    }
-    if (document.errors.length === 0) {
-      this.#expand();
-      const value: unknown = this.#root === null ? {} : document.toJS();
-      const parsed = configSchema.safeParse(this.#withNode(value));
-      if (!parsed.success) for (const issue of parsed.error.issues) this.#explain(issue);
-      else {
-        if (this.#options.checkFiles) this.#checkFiles(parsed.data);
-        if (this.#problems.length === 0)
-          return {
-            config: parsed.data,
-            hash: createHash("sha256").update(JSON.stringify(document.toJS())).digest("hex").slice(0, 16),
-          };
-      }
-    }
+  problems(): Problem[] {
     this.#problems.sort((a, b) => a.at - b.at);
-    return { problems: this.#problems.map(({ at: _, ...problem }) => problem) };
+    return this.#problems.map(({ at: _, ...problem }) => problem);
+  }
+
+  /** @returns undefined when there are problems. */
+  load(): Config | undefined {
+    if (!this.#read()) return undefined;
+    const parsed = configSchema.safeParse(this.#withNode());
+    if (!parsed.success) for (const issue of parsed.error.issues) this.#explain(issue);
+    else if (this.#options.checkFiles) this.#checkFiles(parsed.data);
+    return parsed.success && this.#problems.length === 0 ? parsed.data : undefined;
+  }
+
+  /** Makes the value that the document holds. @returns false when it holds none that can be looked at. */
+  #read(): boolean {
+    const { errors, warnings } = this.#document;
+    const syntax = errors.find(({ code }) => code !== "DUPLICATE_KEY");
+    // What follows the first mistake in the syntax only follows from it.
+    if (syntax !== undefined) {
+      const message = syntax.code === "MULTIPLE_DOCS" ? "a file holds one document, without ---" : syntax.message;
+      this.#add(syntax.pos[0], "", `not valid YAML: ${message}${this.#quoteHint(syntax.pos[0])}`);
+    }
+    visit(this.#document, {
+      Alias: (_, node) => {
+        if (node.resolve(this.#document) === undefined)
+          this.#add(node.range?.[0] ?? 0, "", "an alias without its anchor; a text that begins with * needs quotes");
+      },
+    });
+    for (const { pos } of warnings)
+      this.#add(pos[0], "", "tags such as !name mean nothing here; a text that begins with ! needs quotes");
+    if (this.#problems.length > 0) return false;
+    this.#places = new Places(this.#document);
+    for (const { pos } of errors)
+      this.#add(pos[0], this.#places.pathAt(pos[0]), "a key that was given already; keep one of the two");
+    this.#expand();
+    try {
+      // Duplicates are told and taken out by now.
+      this.#value = this.#document.contents === null ? {} : this.#document.toJS();
+      return true;
+    } catch {
+      this.#add(0, "", "aliases that expand to too much; write the values out");
+      return false;
+    }
   }
 
   /** `{ apiKey: ${KEY} }` is the usual mistake: braces mean something in YAML. */
@@ -100,41 +135,25 @@ class Loader {
   }
 
   /** The node's name comes from the environment when the file does not give it. */
-  #withNode(value: unknown): unknown {
+  #withNode(): unknown {
+    const value = this.#value;
     if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
     const { nodeName } = value as { nodeName?: unknown };
-    if (nodeName !== undefined && nodeName !== "" && nodeName !== null) return value;
+    if (nodeName !== undefined && nodeName !== "") return value;
     return { ...value, nodeName: this.#options.env.NODE_NAME || this.#options.hostname };
   }
 
   /** Puts variables into text values, after parsing, so that no value can break out of its place. */
   #expand(): void {
-    visit(this.#root, {
+    visit(this.#document, {
       Scalar: (key, node) => {
-        if (key === "key" || typeof node.value !== "string") return;
+        if (key === "key" || typeof node.value !== "string" || !node.value.includes("${")) return;
         const at = node.range?.[0] ?? 0;
-        node.value = node.value.replace(
-          /\$(\$\{)|\$\{([^}]*)\}/g,
-          (whole, literal: string | undefined, inner: string | undefined) => {
-            if (literal !== undefined) return literal;
-            const [, name = "", fallback] = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s.exec(inner ?? "") ?? [];
-            if (name === "")
-              this.#add(
-                at,
-                "",
-                `${whole} is no variable; write \${NAME} or \${NAME:-default}, and $\${ for the text itself`,
-              );
-            const value = this.#options.env[name] || fallback || this.#options.env[name];
-            if (value === undefined) this.#unset.add(at);
-            if (name !== "" && value === undefined && fallback === undefined)
-              this.#add(
-                at,
-                "",
-                `the environment variable ${name} is not set; set it, or give a default: \${${name}:-…}`,
-              );
-            return value ?? "";
-          },
-        );
+        this.#expanded.add(at);
+        node.value = expandVariables(node.value, this.#options.env, (message) => {
+          this.#unset.add(at);
+          this.#add(at, this.#places.pathAt(at), message);
+        });
       },
     });
   }
@@ -142,64 +161,70 @@ class Loader {
   #explain(issue: z.core.$ZodIssue): void {
     const { path } = issue;
     if (issue.code === "unrecognized_keys") {
+      const allowed = keysAt(path, this.#value);
       for (const key of issue.keys) {
-        const allowed = keysAt(path, this.#value(path));
         const guess = nearest(key, allowed);
         const hint = guess === undefined ? `allowed are ${allowed.join(", ")}` : `did you mean "${guess}"?`;
-        this.#add(this.#keyAt(path, key), name([...path, key]), `unknown key; ${hint}`);
+        this.#add(this.#places.ofKey([...path, key]), pathText([...path, key]), `unknown key; ${hint}`);
       }
       return;
     }
-    const at = this.#valueAt(path);
-    if (!this.#unset.has(at)) this.#add(at, name(path), this.#sentence(issue));
+    const at = issue.code === "invalid_key" ? this.#places.ofKey(path) : this.#places.ofValue(path);
+    if (!this.#unset.has(at)) this.#add(at, pathText(path), this.#sentence(issue, at));
   }
 
-  #sentence(issue: z.core.$ZodIssue): string {
-    const value = this.#value(issue.path);
-    const is = value === undefined ? "missing" : `${shown(value)} is wrong`;
+  #sentence(issue: z.core.$ZodIssue, at: number): string {
+    const value = this.#valueAt(issue.path);
+    const wrong =
+      value === undefined ? "missing" : value === null ? "empty" : `${this.#shown(value, issue, at)} is wrong`;
     switch (issue.code) {
       case "custom":
-        return value === undefined && /^nothing is not /.test(issue.message)
-          ? issue.message.replace("nothing is not", "missing; it must be")
-          : issue.message;
-      case "invalid_type":
-        return `${is}; it must be ${TYPES[issue.expected] ?? issue.expected}`;
-      case "invalid_value":
-        return `${is}; allowed are ${issue.values.map(String).join(", ")}${this.#guess(value, issue.values)}`;
-      case "invalid_union": {
-        const { options = [] } = issue as { options?: readonly unknown[] };
-        return `${is}; allowed are ${options.map(String).join(", ")}${this.#guess(value, options)}`;
+        return issue.params?.[ABOUT_VALUE] === true ? `${wrong}; ${issue.message}` : issue.message;
+      case "invalid_type": {
+        const quotes = issue.expected === "string" && typeof value !== "object" && value !== undefined;
+        return `${wrong}; it must be ${TYPES[issue.expected] ?? issue.expected}${quotes ? ", so put it in quotes" : ""}`;
       }
+      case "invalid_value":
+        return `${wrong}; allowed are ${choices(value, issue.values)}`;
+      case "invalid_union":
+        return `${wrong}; allowed are ${choices(value, (issue as { options?: readonly unknown[] }).options ?? [])}`;
       case "too_small":
-        return `${is === "missing" ? is : "empty"}; at least ${issue.minimum} must be given`;
-      case "invalid_format":
-        return `${is}; ${issue.message}`;
+        return issue.origin === "array" ? "empty; it must have at least one item" : "empty; it must be a text";
       case "invalid_key":
-        return `not a name that is allowed here; ${issue.issues[0]?.message ?? issue.message}`;
+        return `not a key that is allowed here; ${issue.issues[0]?.message ?? issue.message}`;
       default:
         return issue.message;
     }
   }
 
-  #guess(value: unknown, allowed: readonly unknown[]): string {
-    const guess = typeof value === "string" ? nearest(value, allowed.map(String)) : undefined;
-    return guess === undefined ? "" : `; did you mean "${guess}"?`;
+  /** A value as it is quoted in a message, unless it may be a secret: where one belongs, or from a variable, or in a URL. */
+  #shown(value: unknown, { path }: z.core.$ZodIssue, at: number): string {
+    if (Array.isArray(value)) return "a list";
+    if (typeof value === "object") return "a mapping";
+    const text = JSON.stringify(value);
+    const isPrivate = path.includes("auth") || path.includes("headers") || this.#expanded.has(at) || text.includes("@");
+    return isPrivate ? "the value" : text.length > 100 ? `${text.slice(0, 100)}…` : text;
+  }
+
+  #valueAt(path: Path): unknown {
+    return path.reduce<unknown>(
+      (value, key) =>
+        typeof value === "object" && value !== null ? (value as Record<PropertyKey, unknown>)[key] : undefined,
+      this.#value,
+    );
   }
 
   /** Mounted Secrets and certificates that are not there are configuration errors too. */
-  #checkFiles(config: Config): void {
+  #checkFiles({ outputs }: Config): void {
     const check = (path: Path, read: () => void): void => {
       try {
         read();
       } catch (error) {
-        this.#add(
-          this.#valueAt(path),
-          name(path),
-          `can't be read (${errorText(error)}); mount the file there, or correct the path`,
-        );
+        const message = `can't be read (${errorText(error)}); mount the file there, or correct the path`;
+        this.#add(this.#places.ofValue(path), pathText(path), message);
       }
     };
-    config.outputs.forEach(({ auth, tls, request }, i) => {
+    outputs.forEach(({ auth, tls, request }, i) => {
       const at = ["outputs", i];
       for (const [key, value] of Object.entries(auth))
         if (value instanceof Secret && value.file !== undefined)
@@ -217,79 +242,21 @@ class Loader {
       file: this.#file,
       line: Math.max(1, line),
       column: Math.max(1, col),
-      path: path || this.#pathOf(at),
+      path,
       message,
       at,
     });
-  }
-
-  #value(path: Path): unknown {
-    let node: unknown = this.#root;
-    for (const key of path) node = isCollection(node) ? node.get(key, true) : undefined;
-    return isScalar(node) ? node.value : isCollection(node) ? node.toJSON() : undefined;
-  }
-
-  /** Where a value stands; where it is missing, its nearest parent. */
-  #valueAt(path: Path): number {
-    let node: unknown = this.#root;
-    let at = this.#root?.range?.[0] ?? 0;
-    for (const key of path) {
-      if (!isCollection(node)) break;
-      const next: unknown = node.get(key, true);
-      const range = (next as Node | undefined)?.range;
-      if (range === undefined || range === null) break;
-      node = next;
-      at = range[0];
-    }
-    return at;
-  }
-
-  #keyAt(path: Path, key: string): number {
-    let node: unknown = this.#root;
-    for (const step of path) node = isCollection(node) ? node.get(step, true) : undefined;
-    if (!isMap(node)) return this.#valueAt(path);
-    const pair = (node as YAMLMap).items.find((item) => isScalar(item.key) && String(item.key.value) === key);
-    return (pair?.key as Node | undefined)?.range?.[0] ?? this.#valueAt(path);
-  }
-
-  /** The path of the value that stands at a place, for problems that are found by place. */
-  #pathOf(at: number): string {
-    let found = "";
-    const walk = (node: unknown, path: Path): void => {
-      if (!isCollection(node)) {
-        if (isScalar(node) && node.range?.[0] === at) found = name(path);
-        return;
-      }
-      node.items.forEach((item, i) => {
-        if (isMap(node)) {
-          const { key, value } = item as { key: unknown; value: unknown };
-          walk(value, [...path, isScalar(key) ? String(key.value) : "?"]);
-        } else walk(item, [...path, i]);
-      });
-    };
-    walk(this.#root, []);
-    return found;
   }
 }
 
 const TYPES: Readonly<Record<string, string>> = {
   string: "a text",
-  number: "a number",
-  boolean: "true or false",
   array: "a list",
   object: "a mapping",
   record: "a mapping",
 };
 
-function name(path: Path): string {
-  return path.reduce<string>(
-    (text, key) => (typeof key === "number" ? `${text}[${key}]` : text === "" ? String(key) : `${text}.${String(key)}`),
-    "",
-  );
-}
-
-function shown(value: unknown): string {
-  if (Array.isArray(value)) return "a list";
-  if (typeof value === "object" && value !== null) return "a mapping";
-  return JSON.stringify(value) ?? "nothing";
+function choices(value: unknown, allowed: readonly unknown[]): string {
+  const guess = typeof value === "string" ? nearest(value, allowed.map(String)) : undefined;
+  return allowed.map(String).join(", ") + (guess === undefined ? "" : `; did you mean "${guess}"?`);
 }

@@ -1,147 +1,42 @@
 /**
  * The configuration: one declaration a setting gives its type, default, check, documentation and JSON Schema. Sizes come
- * out in bytes, durations in milliseconds.
+ * out in bytes, durations in milliseconds, templates compiled, secrets as objects that do not show themselves.
  */
 import { z } from "zod";
-import { Secret } from "./secret.ts";
-import { parseTemplate, TemplateError } from "./template.ts";
-import { parseDuration, parseSize, SIZE_HINT, SIZE_PATTERN, TIME_HINT, TIME_PATTERN } from "./units.ts";
+import {
+  address,
+  bareSize,
+  count,
+  duration,
+  endpoint,
+  flag,
+  list,
+  name,
+  type SettingMeta,
+  secret,
+  size,
+  template,
+  text,
+  VARIABLE,
+} from "./setting.ts";
+import { formatSize, parseSize } from "./units.ts";
 
-type Issue = (message: string) => void;
+/** Checks of several settings together also run where one of them is wrong, so that all problems are told at once. */
+const isMapping = ({ value }: { value: unknown }): boolean =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** A value that is written in one form and used in another. `schema`: its JSON Schema. */
-function converted<T>(
-  schema: Record<string, unknown>,
-  hint: string,
-  convert: (value: unknown, issue: Issue) => T | undefined,
-) {
-  return z
-    .any()
-    .meta({ schema, hint })
-    .transform((value, context): T => {
-      const result = convert(value, (message) => context.addIssue({ code: "custom", message }));
-      if (result === undefined) {
-        if (context.issues.length === 0)
-          context.addIssue({ code: "custom", message: `${shown(value)} is not ${hint}` });
-        return z.NEVER;
-      }
-      return result;
-    });
-}
+const BATCH_BYTES = "4MiB";
+const MEMORY = "32MiB";
 
-function shown(value: unknown): string {
-  if (value === null || value === undefined) return "nothing";
-  if (Array.isArray(value)) return "a list";
-  return typeof value === "object" ? "a mapping" : JSON.stringify(value);
-}
-
-const isScalar = (value: unknown): value is string | number => typeof value === "string" || typeof value === "number";
-
-function size(min: number, fallback: string) {
-  return converted(
-    { type: ["string", "integer"], pattern: SIZE_PATTERN, default: fallback },
-    SIZE_HINT,
-    (value, issue) => {
-      const bytes = isScalar(value) ? parseSize(value) : undefined;
-      if (bytes !== undefined && bytes < min) issue(`${shown(value)} is too small; it must be at least ${min} bytes`);
-      return bytes;
-    },
-  ).default(parseSize(fallback) as number);
-}
-
-function duration(fallback: string, minMs = 0) {
-  return converted(
-    { type: ["string", "integer"], pattern: TIME_PATTERN, default: fallback },
-    TIME_HINT,
-    (value, issue) => {
-      const ms = isScalar(value) ? parseDuration(value) : undefined;
-      if (ms !== undefined && ms < minMs) issue(`${shown(value)} is too short; it must be at least ${minMs} ms`);
-      return ms;
-    },
-  ).default(parseDuration(fallback) as number);
-}
-
-/** Also as text, since variables are text. */
-function count(min: number, max: number, fallback: number) {
-  return converted(
-    { type: "integer", minimum: min, maximum: max, default: fallback },
-    `a whole number from ${min} to ${max}`,
-    (value) => {
-      const number = typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
-      return typeof number === "number" && Number.isInteger(number) && number >= min && number <= max
-        ? number
-        : undefined;
-    },
-  ).default(fallback);
-}
-
-function flag(fallback: boolean) {
-  return converted({ type: "boolean", default: fallback }, "true or false", (value) =>
-    value === "true" || value === true ? true : value === "false" || value === false ? false : undefined,
-  ).default(fallback);
-}
-
-function text(fallback: string) {
-  return z.string().default(fallback);
-}
-
-const list = (fallback: string[]) => z.array(z.string()).default(fallback);
-
-function template(fallback?: string) {
-  const schema = { type: "string", ...(fallback === undefined ? {} : { default: fallback }) };
-  const parsed = converted(schema, "a text with placeholders such as {namespace}", (value, issue) => {
-    if (typeof value !== "string" || value === "") return undefined;
-    try {
-      return parseTemplate(value);
-    } catch (error) {
-      if (!(error instanceof TemplateError)) throw error;
-      issue(error.message);
-      return undefined;
-    }
-  });
-  return fallback === undefined ? parsed : parsed.default(parseTemplate(fallback));
-}
-
-const secret = converted(
-  {
-    anyOf: [
-      { type: "string" },
-      { type: "object", properties: { file: { type: "string" } }, required: ["file"], additionalProperties: false },
-    ],
-  },
-  "a text, or { file: PATH } to read it from there",
-  (value) => {
-    if (typeof value === "string" && value !== "") return Secret.ofText(value);
-    const file =
-      typeof value === "object" && value !== null && Object.keys(value).length === 1 && "file" in value && value.file;
-    return typeof file === "string" && file !== "" ? Secret.ofFile(file) : undefined;
-  },
-);
-
-const address = (fallback: string) =>
-  converted({ type: "string", default: fallback }, "an address such as 0.0.0.0:9780 or [::1]:9780", (value) =>
-    typeof value === "string" &&
-    /^(\[[0-9a-fA-F:.]+\]|[^:[\]]+):\d{1,5}$/.test(value) &&
-    Number(value.split(":").at(-1)) < 65536
-      ? value
-      : undefined,
-  ).default(fallback);
-
-const endpoint = converted({ type: "string", format: "uri" }, "a URL such as https://es:9200", (value, issue) => {
-  if (typeof value !== "string" || !/^https?:\/\//.test(value) || !URL.canParse(value)) return undefined;
-  const { username, password } = new URL(value);
-  if (username !== "" || password !== "") issue("a URL must hold no user or password: put them under auth");
-  return value.replace(/\/+$/, "");
-});
-
-const batch = (maxBytes: string) =>
-  z
-    .strictObject({
-      maxBytes: size(1024, maxBytes).describe("Size of a request's body as encoded, before compression."),
-      maxRecords: count(1, 1_000_000, 20_000).describe("Records in a request."),
-      maxWait: duration("1s").describe("How long a record waits for others to share its request."),
-    })
-    .prefault({});
+const batch = z
+  .strictObject({
+    maxBytes: bareSize(1024, BATCH_BYTES)
+      .optional()
+      .describe("Size of a request's body as encoded, before compression. Where memory is less, the default is that."),
+    maxRecords: count(1, 1_000_000, 20_000).describe("Records in a request."),
+    maxWait: duration("1s").describe("How long a record waits for others to share its request."),
+  })
+  .prefault({});
 
 const request = z
   .strictObject({
@@ -149,7 +44,7 @@ const request = z
     concurrency: count(1, 64, 2).describe("Requests in flight."),
     compression: z.enum(["none", "gzip"]).default("gzip").describe("Of request bodies."),
     headers: z
-      .record(z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/), secret)
+      .record(z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "it must be the name of an HTTP header"), secret(true))
       .default({})
       .describe("More HTTP headers; a value may be { file: PATH }."),
   })
@@ -172,37 +67,38 @@ const tls = z
     serverName: text("").describe("Name to check the server's certificate for; default: the host of the endpoint."),
     insecureSkipVerify: flag(false).describe("Accept any certificate. Never in production."),
   })
-  .refine(({ certFile, keyFile }) => (certFile === "") === (keyFile === ""), "certFile and keyFile go together")
+  .refine(({ certFile, keyFile }) => (certFile === "") === (keyFile === ""), {
+    message: "certFile and keyFile go together; give both or none",
+    when: isMapping,
+  })
   .prefault({});
 
 const auth = z
   .strictObject({
-    username: z.string().optional().describe("For basic authentication, with password."),
-    password: secret.optional().describe("Its password."),
-    apiKey: secret.optional().describe("As Elasticsearch gives it: encoded, or id:key."),
-    bearerToken: secret.optional().describe("Sent as Authorization: Bearer."),
+    username: z.string().min(1).optional().describe("For basic authentication, with password."),
+    password: secret(false).optional().describe("The user's password."),
+    apiKey: secret(true).optional().describe("As Elasticsearch gives it: encoded, or id:key."),
+    bearerToken: secret(true).optional().describe("Sent as Authorization: Bearer."),
+  })
+  .refine(({ username, password }) => (username === undefined) === (password === undefined), {
+    message: "username and password go together; give both or none",
+    when: isMapping,
   })
   .refine(
-    ({ username, password }) => (username === undefined) === (password === undefined),
-    "username and password go together",
-  )
-  .refine(
-    ({ password, apiKey, bearerToken }) =>
-      [password, apiKey, bearerToken].filter((kind) => kind !== undefined).length <= 1,
-    "only one of username and password, apiKey, or bearerToken can be used",
+    ({ username, password, apiKey, bearerToken }) =>
+      [username ?? password, apiKey, bearerToken].filter((kind) => kind !== undefined).length <= 1,
+    {
+      message: "more than one kind of credentials; allowed are username and password, or apiKey, or bearerToken",
+      when: isMapping,
+    },
   )
   .prefault({});
 
-const common = (maxBytes: string) => ({
-  name: z
-    .string()
-    .regex(
-      /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$/,
-      "a name has 1 to 63 letters, digits, dots, dashes or underscores, and begins with a letter or digit",
-    )
-    .describe("Unique; names its checkpoints, metrics and dead letters."),
-  memory: size(128 * 1024, "32MiB").describe("Raw bytes read but not yet accepted, at most."),
-  batch: batch(maxBytes),
+/** The keys that every type has. */
+const common = {
+  name: name().describe("Unique; names its checkpoints, metrics and dead letters."),
+  memory: size(128 * 1024, MEMORY).describe("Raw bytes read but not yet accepted, at most."),
+  batch,
   request,
   retry,
   deadLetter: z
@@ -214,12 +110,12 @@ const common = (maxBytes: string) => ({
     .prefault({}),
   tls,
   auth,
-});
+};
 
 const elasticsearch = z.strictObject({
-  ...common("4MiB"),
+  ...common,
   type: z.literal("elasticsearch").describe("Elasticsearch 7-9 or OpenSearch 1-3."),
-  endpoints: z.array(endpoint).min(1).describe("Several: spread over those that answer."),
+  endpoints: z.array(endpoint()).min(1).describe("Several: spread over those that answer."),
   index: template("logs-kubernetes.container_logs-default").describe(
     'A data stream or an index; a template, e.g. "logs-{namespace}" or "logs-{yyyy.MM.dd}" (by the record\'s time).',
   ),
@@ -230,13 +126,13 @@ const elasticsearch = z.strictObject({
 });
 
 const console = z.strictObject({
-  ...common("4MiB"),
+  ...common,
   type: z.literal("console").describe("Standard output."),
   format: z.enum(["pretty", "json"]).default("pretty").describe("For people, or one ECS document a line."),
 });
 
 const file = z.strictObject({
-  ...common("4MiB"),
+  ...common,
   type: z.literal("file").describe("Files on the node, one ECS document a line."),
   path: template().describe('A template, e.g. "/data/{namespace}/{pod}/{container}.ndjson".'),
   rotate: z
@@ -249,19 +145,42 @@ const file = z.strictObject({
 
 const output = z
   .discriminatedUnion("type", [elasticsearch, console, file])
-  .superRefine(({ memory, batch }, context) => {
-    if (batch.maxBytes > memory)
-      context.addIssue({
-        code: "custom",
-        path: ["batch", "maxBytes"],
-        message: "batch.maxBytes must not be larger than memory",
-      });
+  .superRefine(({ memory, batch: { maxBytes } }, context) => {
+    if (typeof maxBytes !== "number" || typeof memory !== "number" || maxBytes <= memory) return;
+    const message = `more than the output's memory of ${formatSize(memory)}; lower it, or raise memory`;
+    context.addIssue({ code: "custom", path: ["batch", "maxBytes"], message });
+  })
+  .transform((output) => {
+    const { maxBytes = Math.min(parseSize(BATCH_BYTES) as number, output.memory), ...rest } = output.batch;
+    return { ...output, batch: { maxBytes, ...rest } };
   });
 
+const outputs = z
+  .array(output)
+  .min(1)
+  .superRefine(
+    (outputs, context) => {
+      const names = outputs.map((output: { name?: unknown } | null) => output?.name);
+      names.forEach((name, i) => {
+        if (typeof name === "string" && names.indexOf(name) < i)
+          context.addIssue({
+            code: "custom",
+            path: [i, "name"],
+            message: `another output is named ${name}; names must be unique`,
+          });
+      });
+    },
+    { when: ({ value }) => Array.isArray(value) },
+  );
+
 export const configSchema = z.strictObject({
-  nodeName: text("").describe("Default: $NODE_NAME, else the host's name."),
+  nodeName: text("").describe("Default: the variable NODE_NAME, else the host's name."),
   clusterName: text("").describe("Added to every record when set."),
-  dataDir: text("/var/lib/tailrace").describe("Checkpoints and dead letters; must outlive the pod."),
+  dataDir: z
+    .string()
+    .min(1)
+    .default("/var/lib/tailrace")
+    .describe("Checkpoints and dead letters; must outlive the pod."),
   logLevel: z.enum(["debug", "info", "warn", "error"]).default("info").describe("Of the agent's own log."),
   shutdownTimeout: duration("25s").describe("After SIGTERM: deliver what was read for at most this long."),
   source: z
@@ -298,20 +217,7 @@ export const configSchema = z.strictObject({
       ),
     })
     .prefault({}),
-  outputs: z
-    .array(output)
-    .min(1)
-    .superRefine((outputs, context) => {
-      outputs.forEach(({ name }, i) => {
-        if (outputs.findIndex((other) => other.name === name) < i)
-          context.addIssue({
-            code: "custom",
-            path: [i, "name"],
-            message: `another output is named ${name} too; names must be unique`,
-          });
-      });
-    })
-    .describe("Where records go; at least one."),
+  outputs: outputs.describe("Where records go; at least one."),
   admin: z
     .strictObject({
       listen: address("0.0.0.0:9780").describe("/metrics, /healthz, /readyz."),
@@ -331,12 +237,15 @@ export function jsonSchema(): Record<string, unknown> {
     io: "input",
     unrepresentable: "any",
     override: ({ jsonSchema }) => {
-      const { schema, ...rest } = jsonSchema as { schema?: Record<string, unknown>; hint?: string };
-      if (schema === undefined) return;
-      delete rest.hint;
-      for (const key of Object.keys(jsonSchema)) delete (jsonSchema as Record<string, unknown>)[key];
-      Object.assign(jsonSchema, schema, rest, schema);
+      const { schema, print: _, ...rest } = jsonSchema as Partial<SettingMeta>;
+      if (schema !== undefined) {
+        for (const key of Object.keys(jsonSchema)) delete (jsonSchema as Record<string, unknown>)[key];
+        Object.assign(jsonSchema, schema, rest, "default" in schema ? { default: schema.default } : {});
+      } else if (jsonSchema.enum !== undefined) {
+        jsonSchema.anyOf = [{ enum: jsonSchema.enum }, { pattern: VARIABLE }];
+        delete jsonSchema.enum;
+      }
     },
   });
-  return { title: "tailrace", ...schema } as Record<string, unknown>;
+  return { title: "tailrace", ...schema };
 }

@@ -4,49 +4,56 @@
  */
 import { readFileSync, statSync } from "node:fs";
 import { inspect } from "node:util";
+import { type Clock, systemClock } from "../clock.ts";
 
 const LOOK_MS = 1000;
-export const MASK = "***";
+const MASK = "***";
 
 export class Secret {
   readonly file: string | undefined;
+  readonly #clock: Clock;
   #value: string;
   #seen = "";
   #lookedAt = Number.NEGATIVE_INFINITY;
 
-  private constructor(value: string, file: string | undefined) {
+  private constructor(value: string, file: string | undefined, clock: Clock) {
     this.#value = value;
     this.file = file;
+    this.#clock = clock;
   }
 
   static ofText(value: string): Secret {
-    return new Secret(value, undefined);
+    return new Secret(value, undefined, systemClock);
   }
 
-  static ofFile(file: string): Secret {
-    return new Secret("", file);
+  static ofFile(file: string, clock = systemClock): Secret {
+    return new Secret("", file, clock);
   }
 
-  /** The secret as it is now. When the file can't be read any more, the last good value. */
+  /** The secret as it is now. When the file can't be read any more, the last good value; "" when there never was one. */
   value(): string {
-    if (this.file !== undefined && performance.now() - this.#lookedAt >= LOOK_MS) {
-      this.#lookedAt = performance.now();
+    if (this.file === undefined) return this.#value;
+    const now = this.#clock.monotonic();
+    if (now - this.#lookedAt >= LOOK_MS) {
+      this.#lookedAt = now;
       try {
         this.read();
       } catch {
-        // A Secret that is being swapped is missing for a moment.
+        // A Secret that is being swapped is missing or empty for a moment.
       }
     }
     return this.#value;
   }
 
-  /** Reads the file if it has changed. @throws system errors. */
+  /** Reads the file if it has changed. @throws system errors, and when the file is empty. */
   read(): void {
     if (this.file === undefined) return;
-    const { mtimeMs, ino, size } = statSync(this.file);
-    const seen = `${mtimeMs} ${ino} ${size}`;
+    const { mtimeMs, ctimeMs, ino, size } = statSync(this.file);
+    const seen = `${mtimeMs} ${ctimeMs} ${ino} ${size}`;
     if (seen === this.#seen) return;
-    this.#value = readFileSync(this.file, "utf8").replace(/\r?\n$/, "");
+    const value = readFileSync(this.file, "utf8").replace(/\r?\n$/, "");
+    if (value === "") throw new Error("the file is empty");
+    this.#value = value;
     this.#seen = seen;
   }
 

@@ -11,6 +11,8 @@ export class TemplateError extends Error {
   override name = "TemplateError";
 }
 
+const UNKNOWN = "unknown";
+
 export type Clean = (value: string) => string;
 
 export interface Template {
@@ -18,6 +20,7 @@ export interface Template {
   readonly isConstant: boolean;
   /** Rows of one container can give different texts. */
   readonly perRow: boolean;
+  /** @param clean applied to each value, not to the text around; best one function for all calls. */
   render(batch: Batch, row: number, clean?: Clean): string;
 }
 
@@ -49,51 +52,71 @@ const TIMES: Readonly<Record<string, (time: Date) => string>> = {
 };
 
 const MAPS = { label: "labels", annotation: "annotations", namespaceLabel: "namespaceLabels" } as const;
-const ALLOWED = [
+export const PLACEHOLDERS = [
   ...Object.keys(OF_ORIGIN),
   ...Object.keys(OF_ROW),
   ...Object.keys(MAPS).map((name) => `${name}.NAME`),
   ...Object.keys(TIMES),
 ];
+/** What records do not have as long as nothing parses messages. */
+const NOT_YET = /^(severity|field\..*)$/;
 const HOUR = 3600;
+
+const keep: Clean = (value) => value;
 
 /** @throws TemplateError */
 export function parseTemplate(text: string): Template {
   const parts: Part[] = [];
-  let perRow = false;
+  const names: string[] = [];
   let at = 0;
   for (const match of text.matchAll(/\{([^{}]*)\}/g)) {
-    parts.push(text.slice(at, match.index));
-    at = match.index + match[0].length;
     const name = match[1] ?? "";
-    const part = placeholder(name);
-    parts.push(part);
-    perRow ||= Object.hasOwn(OF_ROW, name) || Object.hasOwn(TIMES, name);
+    parts.push(text.slice(at, match.index), placeholder(name));
+    names.push(name);
+    at = match.index + match[0].length;
   }
   parts.push(text.slice(at));
   if (parts.some((part) => typeof part === "string" && /[{}]/.test(part)))
-    throw new TemplateError("a brace without its partner; placeholders look like {namespace}");
-  const isConstant = parts.length === 1;
-  const memo = new WeakMap<Origin, string>();
+    throw new TemplateError("a brace is without its partner; placeholders look like {namespace}");
+  if (names.length === 0) return { text, isConstant: true, perRow: false, render: () => text };
   const build = (batch: Batch, row: number, clean: Clean): string => {
     let result = "";
-    for (const part of parts) result += typeof part === "string" ? part : clean(part(batch, row) || "unknown");
+    for (const part of parts) result += typeof part === "string" ? part : clean(part(batch, row) || UNKNOWN) || UNKNOWN;
     return result;
   };
+  const hasTime = names.some((name) => Object.hasOwn(TIMES, name));
   return {
     text,
-    isConstant,
-    perRow,
-    render: (batch, row, clean = (value) => value) => {
-      if (isConstant) return text;
-      if (perRow) return build(batch, row, clean);
-      let rendered = memo.get(batch.origin);
-      if (rendered === undefined) {
-        rendered = build(batch, row, clean);
-        memo.set(batch.origin, rendered);
-      }
-      return rendered;
-    },
+    isConstant: false,
+    perRow: hasTime || names.some((name) => Object.hasOwn(OF_ROW, name)),
+    // Every row has its own offset: there is nothing to keep.
+    render: names.includes("offset")
+      ? (batch, row, clean = keep) => build(batch, row, clean)
+      : remembering(build, hasTime),
+  };
+}
+
+/**
+ * Keeps the last text of each stream, as long as origin, hour and clean stay the same. Rows come in batches of one origin,
+ * so most take what is there and make nothing.
+ */
+function remembering(build: (batch: Batch, row: number, clean: Clean) => string, hasTime: boolean): Template["render"] {
+  let origin: Origin | undefined;
+  let hour = 0;
+  let cleaned: Clean | undefined;
+  const texts: [string | undefined, string | undefined] = [undefined, undefined];
+  return (batch, row, clean = keep) => {
+    const rowHour = hasTime ? Math.floor((batch.seconds[row] as number) / HOUR) : 0;
+    if (batch.origin !== origin || rowHour !== hour || clean !== cleaned) {
+      origin = batch.origin;
+      hour = rowHour;
+      cleaned = clean;
+      texts[0] = texts[1] = undefined;
+    }
+    const stream = ((batch.flags[row] as number) & STDERR) as 0 | 1;
+    const text = texts[stream] ?? build(batch, row, clean);
+    texts[stream] = text;
+    return text;
   };
 }
 
@@ -103,32 +126,35 @@ function placeholder(name: string): (batch: Batch, row: number) => string {
   const ofRow = Object.hasOwn(OF_ROW, name) ? OF_ROW[name] : undefined;
   if (ofRow !== undefined) return ofRow;
   const ofTime = Object.hasOwn(TIMES, name) ? TIMES[name] : undefined;
-  if (ofTime !== undefined) return hourly(ofTime);
-  const [map = "", ...key] = name.split(".");
-  if (Object.hasOwn(MAPS, map) && key.length > 0) {
+  if (ofTime !== undefined) return timed(ofTime);
+  const [, map = "", key = ""] = /^(\w+)\.(.+)$/.exec(name) ?? [];
+  if (Object.hasOwn(MAPS, map)) {
     const property = MAPS[map as keyof typeof MAPS];
-    const label = key.join(".");
-    return ({ origin }) => origin[property][label] ?? "";
+    // Not `constructor` and the like, which every object has.
+    return ({ origin }) => (Object.hasOwn(origin[property], key) ? (origin[property][key] ?? "") : "");
   }
-  const guess = nearest(name, ALLOWED);
+  if (NOT_YET.test(name))
+    throw new TemplateError(
+      `the placeholder {${name}} is not available in this version, which does not parse messages`,
+    );
+  const guess = near(name) ?? nearest(name, PLACEHOLDERS);
   throw new TemplateError(
-    `there is no placeholder {${name}}${guess === undefined ? "" : `; did you mean {${guess}}?`}; allowed are ${ALLOWED.map((allowed) => `{${allowed}}`).join(" ")}`,
+    `there is no placeholder {${name}}${guess === undefined ? "" : `; did you mean {${guess}}?`}; allowed are ${PLACEHOLDERS.map((allowed) => `{${allowed}}`).join(" ")}`,
   );
 }
 
-/** The rows of one hour share the text of a time, so most rows make no Date. */
-function hourly(format: (time: Date) => string): (batch: Batch, row: number) => string {
-  let hour = Number.NaN;
-  let text = "";
+function timed(format: (time: Date) => string): (batch: Batch, row: number) => string {
   return ({ seconds }, row) => {
-    const now = Math.floor((seconds[row] as number) / HOUR);
-    if (now !== hour) {
-      hour = now;
-      const time = new Date(now * HOUR * 1000);
-      text = Number.isNaN(time.getTime()) ? "" : format(time);
-    }
-    return text;
+    const time = new Date((seconds[row] as number) * 1000);
+    return Number.isNaN(time.getTime()) ? "" : format(time);
   };
+}
+
+/** `{labels.app}`: the part before the dot is compared alone, as NAME can be anything. */
+function near(name: string): string | undefined {
+  const [, map = "", key = ""] = /^(\w+)\.(.+)$/.exec(name) ?? [];
+  const guess = key === "" ? undefined : nearest(map, Object.keys(MAPS));
+  return guess === undefined ? undefined : `${guess}.${key}`;
 }
 
 function day(time: Date, separator: string): string {
@@ -140,6 +166,6 @@ function week(time: Date): string {
   const thursday = new Date(time);
   thursday.setUTCDate(thursday.getUTCDate() + 4 - (thursday.getUTCDay() || 7));
   const year = thursday.getUTCFullYear();
-  const number = Math.ceil(((thursday.getTime() - Date.UTC(year, 0, 1)) / 86_400_000 + 1) / 7);
+  const number = 1 + Math.floor((thursday.getTime() - Date.UTC(year, 0, 1)) / (7 * 86_400_000));
   return `${year}.${String(number).padStart(2, "0")}`;
 }

@@ -1,4 +1,4 @@
-/** Sizes and durations as people write them, and back. */
+/** Sizes and durations as people write them, and back. Bytes and milliseconds are whole numbers. */
 
 const SIZE_UNITS: Readonly<Record<string, number>> = {
   "": 1,
@@ -15,10 +15,10 @@ const SIZE_UNITS: Readonly<Record<string, number>> = {
 };
 const TIME_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
-export const SIZE_PATTERN = "^\\d+(\\.\\d+)? ?(B|KB|MB|GB|KiB|MiB|GiB|Ki|Mi|Gi)?$";
-export const TIME_PATTERN = "^\\d+(\\.\\d+)? ?(ms|s|m|h)$";
-export const SIZE_HINT = "a size such as 1048576, 500KB, 4MiB or 2Gi";
-export const TIME_HINT = "a duration such as 250ms, 10s, 5m or 1h";
+export const SIZE_PATTERN = "^(\\d+|\\d+(\\.\\d+)? ?(B|KB|MB|GB|KiB|MiB|GiB|Ki|Mi|Gi))$";
+export const TIME_PATTERN = "^(0|\\d+(\\.\\d+)? ?(ms|s|m|h))$";
+export const SIZE_HINT = "a size: bytes, or a number with KB, MB, GB, KiB, MiB, GiB, Ki, Mi or Gi, such as 4MiB";
+export const TIME_HINT = "a duration with its unit, such as 250ms, 10s, 5m or 1h";
 
 /** @returns bytes, or undefined when it is no size. */
 export function parseSize(value: string | number): number | undefined {
@@ -27,14 +27,13 @@ export function parseSize(value: string | number): number | undefined {
 
 /** @returns milliseconds, or undefined when it is no duration; 0 needs no unit. */
 export function parseDuration(value: string | number): number | undefined {
-  return value === 0 || value === "0" ? 0 : parse(String(value), TIME_PATTERN, TIME_UNITS);
+  return parse(String(value), TIME_PATTERN, { ...TIME_UNITS, "": 1 });
 }
 
 function parse(text: string, pattern: string, units: Readonly<Record<string, number>>): number | undefined {
   if (!new RegExp(pattern).test(text)) return undefined;
-  const number = Number.parseFloat(text);
-  const unit = units[text.replace(/^[\d. ]+/, "")];
-  const value = unit === undefined ? Number.NaN : Math.round(number * unit);
+  const unit = units[text.replace(/^[\d. ]+/, "")] ?? Number.NaN;
+  const value = Math.round(Number.parseFloat(text) * unit);
   return Number.isSafeInteger(value) ? value : undefined;
 }
 
