@@ -4,9 +4,9 @@
  * One JSON file that a person can read. Each save writes a new file, syncs it, keeps the former one as `.bak`, renames
  * and syncs the folder: at any instruction a whole and valid file is there, and it never runs ahead of acceptance.
  */
-import { constants, linkSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { constants, existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { open, rename } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { LineTime } from "../acks.ts";
 import { errorCode, errorText, FatalError } from "../errors.ts";
 import type { Log } from "../log.ts";
@@ -52,7 +52,7 @@ export class Checkpoints {
   /** @throws FatalError when the folder can't be made or written. A damaged file is survived with its fallback. */
   static async open(folder: string, log: Log): Promise<Checkpoints> {
     try {
-      mkdirSync(folder, { recursive: true, mode: 0o750 });
+      makeFolder(folder);
     } catch (error) {
       throw notWritable(folder, error);
     }
@@ -134,6 +134,13 @@ export class Checkpoints {
     if (this.failures > 0) this.#log.info({ folder: this.#folder }, "checkpoints are written again");
     this.failures = 0;
   }
+}
+
+/** Not mkdir's own `recursive`: where a parent refuses new entries with ENOENT, as /proc does, that never returns. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolder(dirname(folder));
+  mkdirSync(folder, { mode: 0o750 });
 }
 
 function keepFormer(file: string): void {
