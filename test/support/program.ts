@@ -103,8 +103,8 @@ export function freePort(): Promise<number> {
   });
 }
 
-/** Writes a configuration for a node tree below `root`. @param outputs YAML of the list under `outputs:`. */
-export function writeConfig(root: string, outputs: string, more = ""): string {
+/** Writes a configuration for a node tree below `root`. @param outputs YAML of the list under `outputs:`. @param source more lines under `source:`. */
+export function writeConfig(root: string, outputs: string, source = ""): string {
   const file = join(root, "config.yaml");
   writeFileSync(
     file,
@@ -113,11 +113,11 @@ dataDir: ${join(root, "state")}
 source:
   include: ["${join(root, "containers")}/*.log"]
   roots: ["${root}"]
-kubernetes: { enabled: false }
+${source}kubernetes: { enabled: false }
 admin: { listen: "127.0.0.1:0", uiListen: "127.0.0.1:0" }
 outputs:
 ${outputs}
-${more}`,
+`,
   );
   return file;
 }
