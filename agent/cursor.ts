@@ -81,7 +81,8 @@ export class Cursor {
     if (this.done) return false;
     const file = this.#file ?? this.chain.files[0];
     if (file === undefined) return this.chain.ended;
-    if (!this.#atEnd && file.size > this.#offset + this.#nuls + this.#searched) return file.fingerprint !== "" || file.final;
+    if (!this.#atEnd && file.size > this.#offset + this.#nuls + this.#searched)
+      return file.fingerprint !== "" || file.final;
     return file.final && (file.size > this.#offset || this.chain.successor(file) !== undefined || this.chain.ended);
   }
 

@@ -5,7 +5,7 @@
 import { pino } from "pino";
 
 export type Level = "debug" | "info" | "warn" | "error";
-export type Fields = Readonly<Record<string, unknown>>;
+type Fields = Readonly<Record<string, unknown>>;
 
 /** Fields first, then a sentence. `child` adds fields to every line. */
 export interface Log {

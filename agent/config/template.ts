@@ -13,7 +13,7 @@ export class TemplateError extends Error {
 
 const UNKNOWN = "unknown";
 
-export type Clean = (value: string) => string;
+type Clean = (value: string) => string;
 
 export interface Template {
   readonly text: string;

@@ -14,7 +14,7 @@ import { parse } from "yaml";
 /** Where the kubelet mounts a pod's credentials. */
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-export interface Tls {
+interface Tls {
   readonly ca?: string | Buffer;
   readonly cert?: string | Buffer;
   readonly key?: string | Buffer;

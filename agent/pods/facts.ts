@@ -8,7 +8,7 @@ import picomatch from "picomatch";
 /** Whether a label or annotation of this name is to be attached. */
 export type Select = (name: string) => boolean;
 
-export interface ContainerFacts {
+interface ContainerFacts {
   /** As the pod's specification names it. */
   readonly image: string;
   /** Id and restart count of the latest run that the status tells of; "" and 0 while it tells of none. */

@@ -13,7 +13,7 @@ import { LogFile } from "./file.ts";
 
 // After a rename the runtime writes on to the renamed file until it has reopened; containerd's writers even a moment
 // longer. A file is left only after it has been quiet for this long behind its successor.
-export const QUIET_MS = 1000;
+const QUIET_MS = 1000;
 
 /** One run of the container: a live file and its rotated siblings. */
 export interface Segment {

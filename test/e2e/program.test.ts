@@ -73,7 +73,7 @@ test("a data folder that is held by another instance, or that can't be written, 
   );
   assert.match(String(second.log[0]?.msg), /another tailrace works on dataDir/);
   assert.deepEqual(await first.end("SIGTERM"), { code: 0, signal: null });
-  const bad = writeConfig(root, CONSOLE, "").replace("config.yaml", "bad.yaml");
+  const bad = writeConfig(root, CONSOLE).replace("config.yaml", "bad.yaml");
   writeFileSync(bad, readFileSync(file, "utf8").replace(`${root}/state`, "/proc/state"));
   const third = new Program(["run", "-c", bad]);
   assert.equal((await third.exited).code, 1);
