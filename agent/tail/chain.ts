@@ -48,16 +48,17 @@ export class Chain {
     return this.segments.every((segment) => segment.unlinked);
   }
 
-  /** Adds a run of the container, or notes that its link is (still) there. @returns whether it is new. */
-  link(log: ContainerLog, target: string): boolean {
+  /** Adds a run of the container, or notes that its link is (still) there. @returns the run if it is new. */
+  link(log: ContainerLog, target: string): Segment | undefined {
     const known = this.segments.find((segment) => segment.target === target);
     if (known !== undefined) {
       known.unlinked = false;
-      return false;
+      return undefined;
     }
-    this.segments.push({ log, target, unlinked: false });
+    const segment = { log, target, unlinked: false };
+    this.segments.push(segment);
     this.segments.sort((a, b) => a.log.restart - b.log.restart);
-    return true;
+    return segment;
   }
 
   unlink(path: string): void {

@@ -9,7 +9,7 @@ import picomatch from "picomatch";
 import type { Clock } from "../clock.ts";
 import { errorCode, errorText } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { Chain } from "./chain.ts";
+import { Chain, type Segment } from "./chain.ts";
 import { chainKey, type Refusal, resolveLog } from "./path.ts";
 
 // Growth is seen within POLL_MS: a stat costs about 2 us, so 100 files cost 0.1 % of a core.
@@ -35,6 +35,12 @@ interface Pattern {
   readonly matches: (path: string) => boolean;
   /** Folders below `base` that can hold a match. */
   readonly depth: number;
+}
+
+/** Runs of one container whose links are new. */
+interface Linked {
+  readonly chain: Chain;
+  readonly segments: Segment[];
 }
 
 export type FileState = "active" | "rotated" | Refusal;
@@ -161,12 +167,15 @@ export class Tailer {
       }
     });
     const seen = new Set<string>();
+    const linked = new Map<string, Linked>();
     for (const { base, matches, depth } of this.#patterns)
       for (const path of this.#paths(base, depth)) {
         if (seen.has(path) || !matches(path) || this.#excluded(path)) continue;
         seen.add(path);
-        await this.#look(path, roots, now);
+        this.#look(path, roots, linked);
       }
+    // Only now: links come in no order, and nobody may begin with a container's second run before its first is known.
+    for (const { chain, segments } of linked.values()) await this.#announce(chain, segments, now);
     for (const path of this.#refused.keys()) if (!seen.has(path)) this.#refused.delete(path);
     for (const [path, chain] of this.#links) {
       if (seen.has(path)) continue;
@@ -176,7 +185,8 @@ export class Tailer {
     }
   }
 
-  async #look(path: string, roots: readonly string[], now: number): Promise<void> {
+  /** @param linked gets the runs that are new, by their chain's key. */
+  #look(path: string, roots: readonly string[], linked: Map<string, Linked>): void {
     const found = resolveLog(path, roots);
     if (found.kind !== "log") {
       // A link dangles for a moment at every rotation: what is known stays known.
@@ -186,17 +196,22 @@ export class Tailer {
     }
     this.#refused.delete(path);
     const key = chainKey(found.log);
-    const known = this.chains.get(key);
-    const chain = known ?? new Chain(key, (of, at, code) => this.#trouble(of, at, code));
-    const fresh = chain.link(found.log, found.target);
+    const known = linked.get(key);
+    const chain = known?.chain ?? this.chains.get(key) ?? new Chain(key, (of, at, code) => this.#trouble(of, at, code));
+    const segment = chain.link(found.log, found.target);
     this.#links.set(path, chain);
-    if (!fresh) return;
-    const segment = chain.segments.find(({ target }) => target === found.target);
-    if (segment !== undefined) await chain.list(segment, now);
-    if (known === undefined) {
-      this.chains.set(key, chain);
+    if (segment === undefined) return;
+    if (known === undefined) linked.set(key, { chain, segments: [segment] });
+    else known.segments.push(segment);
+  }
+
+  async #announce(chain: Chain, segments: readonly Segment[], now: number): Promise<void> {
+    for (const segment of segments) await chain.list(segment, now);
+    if (this.chains.has(chain.key)) this.#listener.onChange(chain);
+    else {
+      this.chains.set(chain.key, chain);
       this.#listener.onChain(chain, this.#early);
-    } else this.#listener.onChange(chain);
+    }
   }
 
   #refuse(path: string, why: Refusal, detail: string): void {
