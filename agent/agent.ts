@@ -20,7 +20,9 @@ import { Metrics } from "./metrics.ts";
 import { type Pods, startPods } from "./pods/store.ts";
 import type { Chain } from "./tail/chain.ts";
 import { Checkpoints } from "./tail/checkpoints.ts";
+import { systemDescriptors } from "./tail/descriptors.ts";
 import { Tailer } from "./tail/discover.ts";
+import { checkHold } from "./tail/hold.ts";
 import { acquireLock, type Lock } from "./tail/lock.ts";
 import { VERSION } from "./version.ts";
 
@@ -42,6 +44,7 @@ export class Agent {
   readonly #metrics: Metrics;
   readonly #pipelines: Pipeline[] = [];
   readonly #health: Health;
+  readonly #descriptors = systemDescriptors();
   readonly #startedAt: number;
   #tailer: Tailer | undefined;
   #pods: Pods | undefined;
@@ -103,13 +106,17 @@ export class Agent {
         },
         onGone: () => {},
       },
+      this.#descriptors,
       this.#clock,
       this.#log,
     );
     for (const { consumer } of this.#pipelines) consumer.start();
     await this.#tailer.start();
     this.#listed = true;
-    this.#timer = setInterval(() => void this.#checkpoints?.save(), CHECKPOINT_MS);
+    this.#timer = setInterval(() => {
+      this.#checkHold();
+      void this.#checkpoints?.save();
+    }, CHECKPOINT_MS);
     this.#log.info(
       {
         version: VERSION,
@@ -176,7 +183,7 @@ export class Agent {
       },
     );
     const consumer = new Consumer(
-      { ...source, name, memory },
+      { ...source, name, memory, maxBacklog: config.maxBacklog },
       pods,
       lane,
       checkpoints,
@@ -187,6 +194,10 @@ export class Agent {
           metrics.readBytes.inc(label, bytes);
           metrics.records.inc(label, rows);
         },
+        lost: (bytes, reason) => {
+          metrics.lostBytes.inc({ output: name, reason }, bytes);
+          metrics.losses.inc({ output: name, reason });
+        },
       },
       (chain) => this.#trim(chain),
       (chain) => {
@@ -194,6 +205,12 @@ export class Agent {
       },
     );
     return { config, consumer, lane };
+  }
+
+  #checkHold(): void {
+    const consumers = this.#pipelines.map(({ consumer }) => consumer);
+    const held = checkHold(this.#tailer?.chains.values() ?? [], consumers, this.#config.source.hold.maxBytes);
+    this.#metrics.heldBytes.set(held);
   }
 
   /** Closes the files that every output has left. */
@@ -240,6 +257,7 @@ export class Agent {
 
   #collect(metrics: Metrics): void {
     for (const [state, count] of this.#tailer?.states() ?? []) metrics.sourceFiles.set({ state }, count);
+    metrics.openFiles.set(this.#descriptors.size);
     metrics.lagBytes.reset();
     let truncated = 0;
     const errors = { cri: 0, docker: 0, unknown: 0 };

@@ -1,56 +1,63 @@
 /**
  * Cursor: where one output stands in one container's chain. It reads the next chunk of complete lines into the
  * consumer's columns, moves on to the next generation when a file can get no more bytes, and ships an unfinished message
- * when nobody will finish it.
+ * when nobody will finish it. What it can't read any more it counts as lost, and goes on behind it.
  */
 import { Acks, type Ledger, type LineTime, type Position } from "./acks.ts";
 import type { Rows } from "./batch.ts";
+import { LineReader } from "./lines.ts";
 import { Scanner, type ScannerOptions } from "./parse/scanner.ts";
 import type { Origin } from "./pods/origin.ts";
+import { seekAfter } from "./seek.ts";
 import type { Chain } from "./tail/chain.ts";
-import type { LogFile } from "./tail/file.ts";
-import type { GunzipReader } from "./tail/gunzip.ts";
+import type { LogFile, Loss } from "./tail/file.ts";
 
-/** One read: at most this much in flight for a turn, so that no file keeps the others waiting. */
-export const CHUNK_BYTES = 64 * 1024;
-const NEWLINE = 0x0a;
+/** Bytes of a file that nobody will read. */
+export interface LostRange {
+  readonly file: LogFile;
+  readonly from: number;
+  /** Infinity where it is not known. */
+  readonly to: number;
+  readonly reason: Loss | "backlog";
+}
+
+/** What a cursor tells its consumer. */
+export interface CursorEvents {
+  /** Raw bytes to give back to the budget. */
+  settled(bytes: number): void;
+  committed(position: Position): void;
+  lost(range: LostRange): void;
+}
 
 export class Cursor {
   readonly chain: Chain;
   readonly acks: Acks;
   readonly scanner: Scanner;
-  readonly #maxLineBytes: number;
-  #file: LogFile | undefined;
-  #offset: number;
-  #gunzip: GunzipReader | undefined;
-  /** NULs at #offset: a hole that was read past. */
-  #nuls = 0;
-  /** So many bytes behind them hold no line end. */
-  #searched = 0;
-  /** A compressed file was read to its end. */
-  #atEnd = false;
-  /** Why a compressed file ended before its end; "" when it did not. */
-  damage = "";
+  readonly #options: ScannerOptions;
+  readonly #events: CursorEvents;
+  #lines: LineReader | undefined;
+  /** Bytes before the ones that come next are lost. */
+  #gap = false;
+  /** Files of which nothing more is wanted; their rest is counted as lost already. */
+  readonly #abandoned = new Set<LogFile>();
   /** In the consumer's queue. */
   queued = false;
+  /** A read is under way. */
+  #reading = false;
   /** Every file was read to its end and no more will come. */
   done = false;
 
   /** @param start where reading begins; undefined: at the chain's first file. */
-  constructor(
-    chain: Chain,
-    options: ScannerOptions,
-    start: Position | undefined,
-    onSettled: (bytes: number) => void,
-    onCommit: (position: Position) => void,
-  ) {
+  constructor(chain: Chain, options: ScannerOptions, start: Position | undefined, events: CursorEvents) {
     this.chain = chain;
     this.scanner = new Scanner(options);
-    this.#maxLineBytes = options.maxRecordBytes + CHUNK_BYTES;
-    this.#file = start?.file;
-    this.#offset = start?.offset ?? 0;
-    if (start !== undefined) [this.scanner.lastSeconds, this.scanner.lastNanos, this.scanner.lastDigits] = start.time;
-    this.acks = new Acks(start, onSettled, onCommit);
+    this.#options = options;
+    this.#events = events;
+    if (start !== undefined) {
+      this.#lines = this.#linesOf(start.file, start.offset);
+      [this.scanner.lastSeconds, this.scanner.lastNanos, this.scanner.lastDigits] = start.time;
+    }
+    this.acks = new Acks(start, events.settled, events.committed);
   }
 
   get ledger(): Ledger {
@@ -59,38 +66,79 @@ export class Cursor {
 
   /** The file being read. */
   get file(): LogFile | undefined {
-    return this.#file;
+    return this.#lines?.file;
   }
 
-  /** Bytes that the plain files hold beyond the committed position. */
+  /** Where the next read of it begins. */
+  get offset(): number {
+    return this.#lines?.offset ?? 0;
+  }
+
+  /** Whether a compressed file is being unpacked, which takes memory. */
+  get unpacking(): boolean {
+    return this.#lines?.unpacking === true;
+  }
+
+  /** Bytes that the files hold beyond the committed position. */
   get lagBytes(): number {
-    const committed = this.acks.committed;
-    const { files } = this.chain;
-    const from = committed === undefined ? 0 : Math.max(0, files.indexOf(committed.file));
-    let lag = 0;
-    for (let at = from; at < files.length; at++) {
-      const file = files[at] as LogFile;
-      if (!Number.isFinite(file.size)) continue;
-      lag += Math.max(0, file.size - (file === committed?.file ? committed.offset : 0));
-    }
-    return lag;
+    return this.#bytesFrom(this.acks.committed);
+  }
+
+  /** Bytes that are there to be read. */
+  get unreadBytes(): number {
+    return this.#bytesFrom(this.#lines);
   }
 
   /** Whether a turn would get further. */
   get ready(): boolean {
     if (this.done) return false;
-    const file = this.#file ?? this.chain.files[0];
+    const file = this.#current;
     if (file === undefined) return this.chain.ended;
-    if (!this.#atEnd && file.size > this.#offset + this.#nuls + this.#searched)
-      return file.fingerprint !== "" || file.final;
-    return file.final && (file.size > this.#offset || this.chain.successor(file) !== undefined || this.chain.ended);
+    const onward = this.chain.successor(file) !== undefined || this.chain.ended;
+    if (this.#isLost(file)) return onward || !this.#abandoned.has(file);
+    if (file.doubted) return false;
+    const { offset } = this;
+    if (file.size < offset && !file.compressed) return true;
+    if (this.#lines?.hasMore ?? file.size > 0) return file.fingerprint !== "" || file.final;
+    return file.final && (file.size > offset || onward);
   }
 
   /** An unfinished message, and nobody has written for `afterMs`. */
   overdue(now: number, afterMs: number): boolean {
-    const file = this.#file;
-    if (file === undefined || this.scanner.pendingBytes === 0) return false;
-    return this.chain.last === file && file.size <= this.#offset && now - file.grownAt >= afterMs;
+    const lines = this.#lines;
+    if (lines === undefined || this.scanner.pendingBytes === 0) return false;
+    const { file, offset } = lines;
+    return this.chain.last === file && file.size <= offset && now - file.grownAt >= afterMs;
+  }
+
+  /** Whether something of this file is still to be read. */
+  needs(file: LogFile): boolean {
+    if (this.done || this.#abandoned.has(file)) return false;
+    const { files } = this.chain;
+    return this.file === undefined || files.indexOf(file) >= files.indexOf(this.file);
+  }
+
+  /** Gives up what is unread of a file. @returns false while a read of it is under way: try again. */
+  abandon(file: LogFile, reason: LostRange["reason"]): boolean {
+    const isCurrent = file === this.#current;
+    if (isCurrent && this.#reading) return false;
+    this.#abandoned.add(file);
+    const from = isCurrent ? this.offset : 0;
+    if (file.size > from) this.#lose(file, from, file.size, reason);
+    return true;
+  }
+
+  /** Leaves out what stands before a position further on, and counts it as lost. */
+  skipTo(position: Position, reason: LostRange["reason"]): void {
+    for (const file of this.chain.files) {
+      if (file === position.file) break;
+      if (this.needs(file)) this.abandon(file, reason);
+    }
+    if (position.file !== this.#current || this.#reading) return;
+    this.#lines ??= this.#linesOf(position.file, 0);
+    if (position.offset <= this.#lines.offset) return;
+    this.#lose(position.file, this.#lines.offset, position.offset, reason);
+    this.#lines.moveTo(position.offset);
   }
 
   /**
@@ -98,144 +146,136 @@ export class Cursor {
    * there was nothing to read (but maybe another file to go on with, or rows of a message given up as unfinished).
    */
   async read(rows: Rows, origin: (file: LogFile) => Origin, now: number): Promise<number> {
-    this.#file ??= this.chain.files[0];
-    const file = this.#file;
+    const file = this.#current;
     if (file === undefined) {
       this.done = this.chain.ended;
       return 0;
     }
+    this.#lines ??= this.#linesOf(file, 0);
     rows.reset(origin(file), file);
-    if (this.#atEnd || file.size <= this.#offset) {
-      // A last look: what came since the file was found quiet must not be left behind.
-      if (file.final && !file.refresh(now)) this.#advance(rows, file);
-      return 0;
+    this.#reading = true;
+    try {
+      return await this.#read(rows, this.#lines, now);
+    } finally {
+      this.#reading = false;
     }
-    if (!(await file.identify())) return 0;
-    const consumed = await this.#chunk(rows, file);
-    this.#offset += consumed;
-    this.ledger.read += consumed;
-    return consumed;
   }
 
   /** Makes rows of what is unfinished. */
-  giveUp(rows: Rows, origin: (file: LogFile) => Origin): void {
-    if (this.#file === undefined) return;
-    rows.reset(origin(this.#file), this.#file);
+  flush(rows: Rows, origin: (file: LogFile) => Origin): void {
+    const { file } = this;
+    if (file === undefined) return;
+    rows.reset(origin(file), file);
     this.scanner.flush(rows);
   }
 
   /** How far the checkpoint may go once all that was read is settled. */
   get position(): Position | undefined {
     const pending = this.scanner.pendingFrom;
-    const { lastSeconds, lastNanos, lastDigits } = this.scanner;
-    const time: LineTime = [lastSeconds, lastNanos, lastDigits];
+    const time = this.lastTime;
     if (pending !== undefined) return { file: pending.generation as LogFile, offset: pending.offset, time };
-    return this.#file === undefined ? undefined : { file: this.#file, offset: this.#offset, time };
+    return this.#lines && { file: this.#lines.file, offset: this.#lines.offset, time };
+  }
+
+  /** Of the last good line that was read. */
+  get lastTime(): LineTime {
+    const { lastSeconds, lastNanos, lastDigits } = this.scanner;
+    return [lastSeconds, lastNanos, lastDigits];
   }
 
   close(): void {
-    this.#gunzip?.close();
+    this.#lines?.close();
   }
 
-  async #fill(rows: Rows, file: LogFile, length: number, offset: number): Promise<number> {
-    rows.used = 0;
-    rows.reserve(length + CHUNK_BYTES);
-    if (!file.compressed) return file.read(rows.bytes, 0, length, offset);
-    this.#gunzip ??= file.gunzip();
-    return this.#gunzip.read(rows.bytes, 0, length, offset);
+  get #current(): LogFile | undefined {
+    return this.#lines?.file ?? this.chain.files[0];
   }
 
-  /** Reads until the end of at least one line is in sight. @returns raw bytes that became rows or pending parts. */
-  async #chunk(rows: Rows, file: LogFile): Promise<number> {
-    for (let length = CHUNK_BYTES; ; ) {
-      const from = this.#offset + this.#nuls;
-      if (this.#searched >= this.#maxLineBytes) return this.#huge(rows, file, from);
-      const got = await this.#fill(rows, file, length, from);
-      const end = rows.bytes.subarray(0, got).lastIndexOf(NEWLINE) + 1;
-      if (end > 0) return this.#scan(rows, end, from, false);
-      if (got > 0 && isHole(rows.bytes, got)) {
-        // A crash or a truncation left it; it may be gigabytes long.
-        this.#nuls += got;
-        this.#searched = 0;
-        length = CHUNK_BYTES;
-        await breathe();
-        continue;
-      }
-      this.#searched = got;
-      if (got === length) {
-        length = Math.min(length * 4, this.#maxLineBytes);
-        continue;
-      }
-      // The file ends within a line: it is read when the rest is there, or nothing more will come.
-      if (file.compressed) {
-        file.size = from + got;
-        if (got === 0) this.#atEnd = true;
-        this.damage = this.#gunzip?.damage ?? "";
-      }
-      if (!file.final || got + this.#nuls === 0) return 0;
-      // What stands behind the last line end of a file that gets no more bytes is a line of its own.
-      return this.#scan(rows, got, from, true);
+  #isLost(file: LogFile): boolean {
+    return file.gone !== "" || this.#abandoned.has(file);
+  }
+
+  #bytesFrom(position: { file: LogFile; offset: number } | undefined): number {
+    const { files } = this.chain;
+    let bytes = 0;
+    for (let at = position === undefined ? 0 : Math.max(0, files.indexOf(position.file)); at < files.length; at++) {
+      const file = files[at] as LogFile;
+      if (file.left || this.#isLost(file)) continue;
+      bytes += Math.max(0, file.expectedBytes - (file === position?.file ? position.offset : 0));
+    }
+    return bytes;
+  }
+
+  #lose(file: LogFile, from: number, to: number, reason: LostRange["reason"]): void {
+    const bytes = Number.isFinite(to) ? to - from : 0;
+    if (file === this.#current) this.#gap = true;
+    this.ledger.lost.set(reason, (this.ledger.lost.get(reason) ?? 0) + bytes);
+    this.#events.lost({ file, from, to, reason });
+  }
+
+  async #read(rows: Rows, lines: LineReader, now: number): Promise<number> {
+    const { file } = lines;
+    if (this.#isLost(file)) {
+      if (!this.#abandoned.has(file)) this.#giveUp(lines);
+      this.#advance(rows, file);
+      return 0;
+    }
+    // Somebody cut the file behind what was read: new lines stand where it ends now.
+    if (file.size < lines.offset && !file.compressed) lines.moveTo(file.size);
+    if (lines.atEnd || file.size <= lines.offset) {
+      // A last look: what came since the file was found quiet must not be left behind.
+      if (file.final && !file.refresh(now)) this.#advance(rows, file);
+      return 0;
+    }
+    if (!(await file.identify())) {
+      if (file.compressed) this.#unreadable(lines);
+      return 0;
+    }
+    if (!lines.continues()) {
+      // It was cut and has grown again since the last look.
+      if (await file.isItself()) lines.moveTo(seekAfter(file, this.#options, 0, this.lastTime));
+      else this.chain.doubt(file, lines.offset);
+      return 0;
+    }
+    const expected = file.expectedBytes;
+    const taken = await lines.read(rows);
+    this.ledger.read += taken;
+    if (lines.atEnd && lines.damage !== "") this.#lose(file, file.size, Math.max(file.size, expected), "damaged");
+    return taken;
+  }
+
+  /** The rest of a file is gone before it was read. */
+  #giveUp({ file, offset }: LineReader): void {
+    this.#abandoned.add(file);
+    if (file.size > offset && file.gone !== "") this.#lose(file, offset, file.size, file.gone);
+  }
+
+  /** Nothing can be unpacked of a compressed file: it is empty, or damaged from its first byte. */
+  #unreadable(lines: LineReader): void {
+    const { file } = lines;
+    if (file.damage !== "") file.lose("damaged");
+    else {
+      file.size = 0;
+      lines.atEnd = true;
     }
   }
 
-  #scan(rows: Rows, length: number, from: number, final: boolean): number {
-    rows.used = length;
-    this.scanner.scan(rows, 0, length, from, final, this.#nuls);
-    return this.#taken(length);
-  }
-
-  /** @returns the bytes that a line of this length stands for: those of the hole before it too. */
-  #taken(length: number): number {
-    const all = this.#nuls + length;
-    this.#nuls = 0;
-    this.#searched = 0;
-    return all;
-  }
-
-  /** A line longer than any record may be: only its head is kept, and its end looked for. */
-  async #huge(rows: Rows, file: LogFile, from: number): Promise<number> {
-    for (;;) {
-      const got = await this.#fill(rows, file, CHUNK_BYTES, from + this.#searched);
-      const end = rows.bytes.subarray(0, got).indexOf(NEWLINE);
-      this.#searched += end < 0 ? got : end + 1;
-      if (end < 0 && got === CHUNK_BYTES) {
-        await breathe();
-        continue;
-      }
-      if (end < 0 && !file.final) return 0;
-      const rawSize = this.#searched;
-      const head = await this.#fill(rows, file, Math.min(this.#maxLineBytes, rawSize), from);
-      rows.used = head;
-      this.scanner.scanHuge(rows, 0, head, from, rawSize + this.#nuls, this.#nuls);
-      return this.#taken(rawSize);
-    }
-  }
-
-  /** Goes on with the next file; the end of a container's run ends its messages too. */
+  /** Goes on with the next file; the end of a container's run ends its messages too, and so does a gap. */
   #advance(rows: Rows, file: LogFile): void {
     const next = this.chain.successor(file);
     if (next === undefined && !this.chain.ended) return;
-    if (next?.log !== file.log) this.scanner.flush(rows);
+    if (next?.log !== file.log || this.#gap) this.scanner.flush(rows);
+    this.#gap = next !== undefined && this.#abandoned.has(next);
     if (next === undefined) {
       this.done = true;
       return;
     }
     this.close();
-    this.#gunzip = undefined;
-    this.#file = next;
-    this.#offset = 0;
-    this.#nuls = 0;
-    this.#searched = 0;
-    this.#atEnd = false;
+    this.#abandoned.delete(file);
+    this.#lines = this.#linesOf(next, 0);
   }
-}
 
-function isHole(bytes: Buffer, length: number): boolean {
-  for (let at = 0; at < length; at++) if (bytes[at] !== 0) return false;
-  return true;
-}
-
-/** Lets timers and sockets have their turn in the middle of something long. */
-function breathe(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+  #linesOf(file: LogFile, offset: number): LineReader {
+    return new LineReader(file, offset, this.scanner, this.#options.maxRecordBytes);
+  }
 }

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import {
   address,
+  backlog,
   bareSize,
   count,
   duration,
@@ -98,6 +99,9 @@ const auth = z
 const common = {
   name: name().describe("Unique; names its checkpoints, metrics and dead letters."),
   memory: size(128 * 1024, MEMORY).describe("Raw bytes read but not yet accepted, at most."),
+  maxBacklog: backlog().describe(
+    "0: no limit. A size (of all containers together) or an age: what is further behind is left out, oldest first, and counted as lost.",
+  ),
   batch,
   request,
   retry,
@@ -203,6 +207,13 @@ export const configSchema = z.strictObject({
       partialTimeout: duration("5s", 1).describe(
         "An unfinished message of a container that no longer writes is shipped after this long.",
       ),
+      hold: z
+        .strictObject({
+          maxBytes: size(0, "2GiB").describe(
+            "Disk space of deleted log files that is kept alive for outputs that are behind; over it, the oldest file of the output furthest behind is given up and counted as lost.",
+          ),
+        })
+        .prefault({}),
     })
     .prefault({}),
   kubernetes: z

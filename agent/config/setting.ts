@@ -4,6 +4,7 @@
  * knows which values must not be shown.
  */
 import { z } from "zod";
+import type { Backlog } from "../backlog.ts";
 import { Secret } from "./secret.ts";
 import { parseTemplate, TemplateError } from "./template.ts";
 import {
@@ -25,7 +26,7 @@ export interface SettingMeta {
   /** Its JSON Schema; `title` names the kind. */
   readonly schema: Readonly<Record<string, unknown>>;
   /** A value as people write it. */
-  readonly print?: (value: number) => string | number;
+  readonly print?: (value: never) => string | number;
 }
 
 /** A place for a variable, wherever a pattern or a type would forbid one. */
@@ -55,6 +56,26 @@ function converted<T>(
 }
 
 const isScalar = (value: unknown): value is string | number => typeof value === "string" || typeof value === "number";
+
+/** How far an output may be behind. */
+export function backlog() {
+  const schema = {
+    title: "size or duration",
+    type: ["string", "integer"],
+    pattern: `${SIZE_PATTERN}|${TIME_PATTERN}|${VARIABLE}`,
+    minimum: 0,
+    default: 0,
+  };
+  const print = (value: Backlog): string | number =>
+    "bytes" in value ? formatSize(value.bytes) : formatDuration(value.ms);
+  return converted<Backlog>({ schema, print }, `0, ${SIZE_HINT}, or ${TIME_HINT}`, (value) => {
+    if (!isScalar(value)) return undefined;
+    const bytes = parseSize(value);
+    if (bytes !== undefined) return { bytes };
+    const ms = parseDuration(value);
+    return ms === undefined ? undefined : { ms };
+  }).default({ bytes: 0 });
+}
 
 /** Without a default. @param fallback what the documentation shows as one. */
 export function bareSize(min: number, fallback: string) {

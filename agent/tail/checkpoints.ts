@@ -20,6 +20,12 @@ export interface SavedPosition {
   readonly offset: number;
   /** Of the last good line before the offset. */
   readonly time: LineTime;
+  /** A hash of the bytes before the offset, to notice that they are others now; "" where it is not known. */
+  readonly marker: string;
+  /** Bytes that the file held; 0 where it is not known. What is gone without being read is counted with it. */
+  readonly size: number;
+  /** Fingerprints of the older files that were there and have been read, so that none is taken for unread, or for read. */
+  readonly done: readonly string[];
   /** The file's name when last seen; for people, never for finding it again. */
   readonly path: string;
 }

@@ -10,6 +10,7 @@ import type { Clock } from "../clock.ts";
 import { errorCode, errorText } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { Chain, type Segment } from "./chain.ts";
+import type { Descriptors } from "./descriptors.ts";
 import { chainKey, type Refusal, resolveLog } from "./path.ts";
 
 // Growth is seen within POLL_MS: a stat costs about 2 us, so 100 files cost 0.1 % of a core.
@@ -51,6 +52,7 @@ export class Tailer {
   readonly #excluded: (path: string) => boolean;
   readonly #options: SourceOptions;
   readonly #listener: TailListener;
+  readonly #descriptors: Descriptors;
   readonly #clock: Clock;
   readonly #log: Log;
   /** Paths that are not followed, with the reason; told once each. */
@@ -65,9 +67,10 @@ export class Tailer {
   #stopped = false;
   #turn: Promise<void> = Promise.resolve();
 
-  constructor(options: SourceOptions, listener: TailListener, clock: Clock, log: Log) {
+  constructor(options: SourceOptions, listener: TailListener, descriptors: Descriptors, clock: Clock, log: Log) {
     this.#options = options;
     this.#listener = listener;
+    this.#descriptors = descriptors;
     this.#clock = clock;
     this.#log = log;
     this.#patterns = options.include.map(pattern);
@@ -197,7 +200,10 @@ export class Tailer {
     this.#refused.delete(path);
     const key = chainKey(found.log);
     const known = linked.get(key);
-    const chain = known?.chain ?? this.chains.get(key) ?? new Chain(key, (of, at, code) => this.#trouble(of, at, code));
+    const chain =
+      known?.chain ??
+      this.chains.get(key) ??
+      new Chain(key, this.#descriptors, (of, at, code) => this.#trouble(of, at, code));
     const segment = chain.link(found.log, found.target);
     this.#links.set(path, chain);
     if (segment === undefined) return;
@@ -205,7 +211,8 @@ export class Tailer {
     else known.segments.push(segment);
   }
 
-  async #announce(chain: Chain, segments: readonly Segment[], now: number): Promise<void> {
+  async #announce(chain: Chain, segments: Segment[], now: number): Promise<void> {
+    segments.sort((a, b) => a.log.restart - b.log.restart);
     for (const segment of segments) await chain.list(segment, now);
     if (this.chains.has(chain.key)) this.#listener.onChange(chain);
     else {

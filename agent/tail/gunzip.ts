@@ -2,15 +2,12 @@
  * GunzipReader: reads a compressed generation at offsets of the uncompressed file, forward, with bounded memory. Going
  * back means starting anew. A file that ends too early or is damaged ends where its good bytes end.
  */
-import { read as readFile } from "node:fs";
-import { promisify } from "node:util";
 import { createGunzip, type Gunzip } from "node:zlib";
 
-const readAt = promisify(readFile);
 const INPUT_BYTES = 64 * 1024;
 
 export class GunzipReader {
-  readonly #fd: number;
+  readonly #read: (into: Buffer, offset: number) => number;
   #gunzip: Gunzip | undefined;
   #input = 0;
   #position = 0;
@@ -19,8 +16,9 @@ export class GunzipReader {
   damage = "";
   #ended = false;
 
-  constructor(fd: number) {
-    this.#fd = fd;
+  /** @param read fills a Buffer with compressed bytes from an offset on; returns how many, 0 at the file's end. */
+  constructor(read: (into: Buffer, offset: number) => number) {
+    this.#read = read;
   }
 
   /** Fills `into` from `at` with up to `length` bytes of the content at `offset`. @returns bytes read; 0 at the end. */
@@ -76,7 +74,7 @@ export class GunzipReader {
         continue;
       }
       const input = Buffer.allocUnsafe(INPUT_BYTES);
-      const { bytesRead } = await readAt(this.#fd, input, 0, INPUT_BYTES, this.#input);
+      const bytesRead = this.#read(input, this.#input);
       this.#input += bytesRead;
       if (bytesRead === 0) gunzip.end();
       else gunzip.write(input.subarray(0, bytesRead));

@@ -5,6 +5,7 @@ import { systemClock } from "../../agent/clock.ts";
 import { Consumer, type ConsumerOptions } from "../../agent/consumer.ts";
 import type { ContainerLog, Origin } from "../../agent/pods/origin.ts";
 import { Checkpoints } from "../../agent/tail/checkpoints.ts";
+import { Descriptors } from "../../agent/tail/descriptors.ts";
 import { Tailer } from "../../agent/tail/discover.ts";
 import { type KeptLog, keepLog } from "./quiet-log.ts";
 
@@ -34,6 +35,7 @@ function originOf(log: ContainerLog): Origin {
 
 export class Reader {
   readonly records: KeptRecord[] = [];
+  readonly losses: { readonly bytes: number; readonly reason: string }[] = [];
   readonly kept: KeptLog;
   readonly tailer: Tailer;
   readonly consumer: Consumer;
@@ -41,7 +43,13 @@ export class Reader {
   /** Rows are accepted as they come. */
   accepting = true;
 
-  private constructor(root: string, checkpoints: Checkpoints, kept: KeptLog, options: Partial<ConsumerOptions>) {
+  private constructor(
+    root: string,
+    checkpoints: Checkpoints,
+    kept: KeptLog,
+    options: Partial<ConsumerOptions>,
+    descriptors: Descriptors,
+  ) {
     this.kept = kept;
     this.checkpoints = checkpoints;
     this.consumer = new Consumer(
@@ -52,6 +60,7 @@ export class Reader {
         partialTimeout: 60_000,
         format: "auto",
         maxRecordBytes: 1 << 20,
+        maxBacklog: { bytes: 0 },
         ...options,
       },
       { origin: originOf, settled: () => true },
@@ -59,7 +68,7 @@ export class Reader {
       checkpoints,
       systemClock,
       kept.log,
-      { read: () => {} },
+      { read: () => {}, lost: (bytes, reason) => this.losses.push({ bytes, reason }) },
       (chain) => {
         const file = this.consumer.cursors.get(chain)?.file;
         if (file !== undefined) chain.trim(file);
@@ -73,14 +82,21 @@ export class Reader {
         onChange: (chain) => this.consumer.wake(chain),
         onGone: () => {},
       },
+      descriptors,
       systemClock,
       kept.log,
     );
   }
 
-  static async start(root: string, options: Partial<ConsumerOptions> = {}, accepting = true): Promise<Reader> {
+  static async start(
+    root: string,
+    options: Partial<ConsumerOptions> = {},
+    accepting = true,
+    descriptors = new Descriptors(512),
+  ): Promise<Reader> {
     const kept = keepLog();
-    const reader = new Reader(root, await Checkpoints.open(`${root}/state`, kept.log), kept, options);
+    const checkpoints = await Checkpoints.open(`${root}/state`, kept.log);
+    const reader = new Reader(root, checkpoints, kept, options, descriptors);
     reader.accepting = accepting;
     reader.consumer.start();
     await reader.tailer.start();

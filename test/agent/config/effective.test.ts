@@ -24,6 +24,8 @@ source:
   format: auto
   maxRecordBytes: 1MiB
   partialTimeout: 5s
+  hold:
+    maxBytes: 2GiB
 kubernetes:
   enabled: true
   kubeconfig: ""
@@ -36,6 +38,7 @@ outputs:
   - name: es
     type: elasticsearch
     memory: 32MiB
+    maxBacklog: 0
     batch:
       maxBytes: 4MiB
       maxRecords: 20000

@@ -35,7 +35,7 @@ const WRONG: Readonly<Record<string, readonly [string, readonly string[]]>> = {
   "a key of another type": [
     "outputs: [{ name: a, type: console, index: x }]",
     [
-      "1:37: outputs[0].index: unknown key; allowed are name, memory, batch, request, retry, deadLetter, tls, auth, type, format",
+      "1:37: outputs[0].index: unknown key; allowed are name, memory, maxBacklog, batch, request, retry, deadLetter, tls, auth, type, format",
     ],
   ],
   "a type that does not exist": [
@@ -208,22 +208,20 @@ for (const [name, [text, expected]] of Object.entries(WRONG))
 
 test("keys of what does not exist yet are refused as unknown", (context) => {
   const text = `processors: []
-source: { hold: {} }
+source: {}
 kubernetes: { annotationPrefix: x }
 outputs:
-  - { name: a, type: elasticsearch, endpoints: [http://es], match: {}, processors: [], maxBacklog: 0, setupTemplate: true }
+  - { name: a, type: elasticsearch, endpoints: [http://es], match: {}, processors: [], setupTemplate: true }
   - { name: b, type: stackdriver }
 `;
   assert.deepEqual(
     problemsOf(context, text).map((problem) => problem.replace(/; .*/, "")),
     [
       "1:1: processors: unknown key",
-      "2:11: source.hold: unknown key",
       "3:15: kubernetes.annotationPrefix: unknown key",
       "5:61: outputs[0].match: unknown key",
       "5:72: outputs[0].processors: unknown key",
-      "5:88: outputs[0].maxBacklog: unknown key",
-      "5:103: outputs[0].setupTemplate: unknown key",
+      "5:88: outputs[0].setupTemplate: unknown key",
       '6:22: outputs[1].type: "stackdriver" is wrong',
     ],
   );
