@@ -112,6 +112,7 @@ export class Agent {
     );
     for (const { consumer } of this.#pipelines) consumer.start();
     await this.#tailer.start();
+    if (this.#tailer.complete) for (const { consumer } of this.#pipelines) consumer.forgetGone();
     this.#listed = true;
     this.#timer = setInterval(() => {
       this.#checkHold();

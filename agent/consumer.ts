@@ -2,6 +2,8 @@
  * Consumer: one per output. Gives each container with unread bytes a turn of one chunk, as far as the output's byte
  * budget goes: read, scan, hand to the lane. And the way back: what the lane settles moves the container's checkpoint.
  */
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Position, Receipt } from "./acks.ts";
 import { type Backlog, limitBacklog } from "./backlog.ts";
 import { type Batch, Rows } from "./batch.ts";
@@ -140,9 +142,23 @@ export class Consumer implements Holder {
       lost: (range) => this.#losses.report(chain.key, range),
     });
     this.cursors.set(chain, cursor);
-    if (saved !== undefined && start.lost > 0) this.#losses.reportGone(cursor, saved, start.lost);
+    if (saved !== undefined && start.lost > 0) {
+      cursor.ledger.lost.set("deleted", Number.isFinite(start.lost) ? start.lost : 0);
+      this.#losses.reportGone(chain.key, saved, start.lost);
+    }
     if (start.position !== undefined) this.#save(cursor, start.position);
     this.wake(chain);
+  }
+
+  /** Forgets the places in containers that are gone since the last run. To be called once all are attached. */
+  forgetGone(): void {
+    const known = new Set([...this.cursors.keys()].map(({ key }) => key));
+    for (const [key, saved] of this.#checkpoints.entries(this.name)) {
+      // A folder that is there may yet get its link back.
+      if (known.has(key) || existsSync(dirname(saved.path))) continue;
+      if (saved.size > saved.offset) this.#losses.reportGone(key, saved, saved.size - saved.offset);
+      this.#checkpoints.delete(this.name, key);
+    }
   }
 
   /** Something about the chain changed: it grew, or has another file. */

@@ -234,11 +234,11 @@ export class Cursor {
     if (!lines.continues()) {
       // It was cut and has grown again since the last look.
       if (await file.isItself()) lines.moveTo(seekAfter(file, this.#options, 0, this.lastTime));
-      else this.chain.doubt(file, lines.offset);
+      else file.doubt(lines.offset);
       return 0;
     }
     const expected = file.expectedBytes;
-    const taken = await lines.read(rows);
+    const taken = await lines.read(rows, now);
     this.ledger.read += taken;
     if (lines.atEnd && lines.damage !== "") this.#lose(file, file.size, Math.max(file.size, expected), "damaged");
     return taken;
@@ -247,7 +247,10 @@ export class Cursor {
   /** The rest of a file is gone before it was read. */
   #giveUp({ file, offset }: LineReader): void {
     this.#abandoned.add(file);
-    if (file.size > offset && file.gone !== "") this.#lose(file, offset, file.size, file.gone);
+    // What came between the last look and the cut nobody knows.
+    if (file.gone === "truncated")
+      this.#lose(file, offset, file.size > offset ? file.size : Number.POSITIVE_INFINITY, file.gone);
+    else if (file.gone !== "" && file.size > offset) this.#lose(file, offset, file.size, file.gone);
   }
 
   /** Nothing can be unpacked of a compressed file: it is empty, or damaged from its first byte. */

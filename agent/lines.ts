@@ -72,11 +72,14 @@ export class LineReader {
 
   /**
    * Reads until the end of at least one line is in sight, or all of a file that gets no more bytes, and scans it into
-   * `rows`. @returns raw bytes that became rows or parts of unfinished messages; 0 when there was no whole line.
+   * `rows`. @param now monotonic milliseconds. @returns raw bytes that became rows or parts of unfinished messages; 0 when there was no whole line.
    */
-  async read(rows: Rows): Promise<number> {
+  async read(rows: Rows, now: number): Promise<number> {
+    const { file } = this;
     const taken = await this.#chunk(rows);
     this.#offset += taken;
+    // It has grown since the last look.
+    if (this.#offset > file.size) file.resize(this.#offset, now);
     return taken;
   }
 

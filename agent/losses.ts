@@ -1,5 +1,5 @@
 /** What was lost of the log files is told once, with file and range, and counted: for each range an error and a metric. */
-import type { Cursor, LostRange } from "./cursor.ts";
+import type { LostRange } from "./cursor.ts";
 import type { Log } from "./log.ts";
 import type { SavedPosition } from "./tail/checkpoints.ts";
 
@@ -29,16 +29,10 @@ export class Losses {
   }
 
   /** The file that was being read is gone since the last run. @param bytes of it that nobody read; Infinity: not known. */
-  reportGone({ chain, ledger }: Cursor, { path, offset }: SavedPosition, bytes: number): void {
-    ledger.lost.set("deleted", Number.isFinite(bytes) ? bytes : 0);
-    this.#tell(
-      chain.key,
-      path,
-      offset,
-      offset + bytes,
-      "deleted",
-      "the file that was being read was deleted while the agent was away; reading goes on with the oldest one that is there",
-    );
+  reportGone(container: string, { path, offset }: SavedPosition, bytes: number): void {
+    const words =
+      "the file that was being read was deleted while the agent was away; reading goes on with what is there";
+    this.#tell(container, path, offset, offset + bytes, "deleted", words);
   }
 
   #tell(container: string, path: string, from: number, to: number, reason: string, words: string): void {

@@ -56,7 +56,9 @@ export function restore(
       );
     return { position, lost: saved.size > saved.offset ? saved.size - saved.offset : Number.POSITIVE_INFINITY };
   }
-  const younger = before(chain, file).filter(({ fingerprint }) => !saved.done.includes(fingerprint));
+  const younger = before(chain, file).filter(
+    ({ fingerprint }) => fingerprint !== "" && !saved.done.includes(fingerprint),
+  );
   if (younger.length > 0) chain.putBehind(file, younger);
   return { position: { file, offset: offsetIn(file, saved, options), time: saved.time }, lost: 0 };
 }

@@ -41,6 +41,8 @@ export class Scanner {
   readonly #stderr: PartialMessage;
   /** The one of the two that is open; when both are, the one that was opened first. */
   #oldest: PartialMessage;
+  /** Where the first of the messages began that have overlapped without a break up to those that are open. */
+  #mark: { generation: Generation; offset: number } | undefined;
   readonly #time = new TimeParser();
   readonly #line = new Line();
 
@@ -62,10 +64,12 @@ export class Scanner {
     return this.#stdout.heldBytes + this.#stderr.heldBytes;
   }
 
-  /** First byte of the oldest pending message, always that of a good line. A checkpoint must not pass it. */
+  /**
+   * Where a reader has to begin to find all pending messages whole, and no other one in pieces: the last place at which
+   * no message was pending, always the first byte of a good line. A checkpoint must not pass it.
+   */
   get pendingFrom(): { generation: Generation; offset: number } | undefined {
-    const { generation, offset } = this.#oldest;
-    return generation && { generation, offset };
+    return this.#oldest.generation && this.#mark;
   }
 
   /**
@@ -131,7 +135,10 @@ export class Scanner {
     const message = line.flags === STDERR ? this.#stderr : this.#stdout;
     if (line.partial || message.generation !== undefined) {
       if (message.generation === undefined) {
-        if (this.#oldest.generation === undefined) this.#oldest = message;
+        if (this.#oldest.generation === undefined) {
+          this.#oldest = message;
+          this.#mark = { generation: rows.generation, offset };
+        }
         message.open(rows.generation, offset, time);
       }
       message.append(rows.bytes, line.from, line.to, missing, size);

@@ -34,8 +34,6 @@ export class Chain {
   files: LogFile[] = [];
   readonly #descriptors: Descriptors;
   readonly #onTrouble: FileTrouble;
-  /** Files are not what they were taken for: every folder is to be listed again. */
-  #doubted = false;
 
   constructor(key: string, descriptors: Descriptors, onTrouble: FileTrouble) {
     this.key = key;
@@ -53,16 +51,16 @@ export class Chain {
     return this.segments.every((segment) => segment.unlinked);
   }
 
-  /** Adds a run of the container, or notes that its link is (still) there. @returns the run if it is new. */
-  link(log: ContainerLog, target: string): Segment | undefined {
+  /** Adds a run of the container, or notes that its link is (still) there. @returns whether it is new. */
+  link(log: ContainerLog, target: string): boolean {
     const known = this.segments.find((segment) => segment.target === target);
     if (known !== undefined) {
       known.unlinked = false;
-      return undefined;
+      return false;
     }
-    const segment = { log, target, unlinked: false };
-    this.segments.push(segment);
-    return segment;
+    this.segments.push({ log, target, unlinked: false });
+    this.segments.sort((a, b) => a.log.restart - b.log.restart);
+    return true;
   }
 
   unlink(path: string): void {
@@ -75,8 +73,7 @@ export class Chain {
    */
   async poll(now: number): Promise<boolean> {
     let changed = false;
-    const doubted = this.#doubted;
-    this.#doubted = false;
+    const doubted = this.files.some((file) => file.doubted);
     for (const segment of this.segments) {
       const live = this.#live(segment);
       let moved = live === undefined;
@@ -91,7 +88,9 @@ export class Chain {
         if (errorCode(error) !== "ENOENT") this.#onTrouble(this, segment.target, errorCode(error));
         moved = errorCode(error) === "ENOENT" && live !== undefined && !live.unlinked;
       }
-      if ((moved || doubted) && (await this.list(segment, now))) changed = true;
+      if (!moved && !doubted) continue;
+      await this.list(segment, now);
+      changed = true;
     }
     for (const file of this.files) {
       if (file.left || file.gone !== "") continue;
@@ -101,39 +100,24 @@ export class Chain {
     return changed;
   }
 
-  /** A reader found other bytes than it had read up to `offset`: the next look lists everything. */
-  doubt(file: LogFile, offset: number): void {
-    // How long it was before somebody cut it is not known; at least this.
-    file.size = offset;
-    file.doubted = true;
-    this.#doubted = true;
-  }
-
-  /** Lists a run's folder and matches what is there with what is known. @returns whether the files changed. */
-  async list(segment: Segment, now: number): Promise<boolean> {
+  /** Lists a run's folder and matches what is there with what is known. */
+  async list(segment: Segment, now: number): Promise<void> {
     const present = await this.#present(segment, now);
     const isMissing = (file: LogFile): boolean =>
       file.log === segment.log && !file.left && file.gone === "" && !present.has(file);
     // A name that changed while the folder was read is found by a second look.
     if (this.files.some((file) => isMissing(file) && !file.isOpen))
       for (const file of await this.#present(segment, now)) present.add(file);
-    let changed = false;
     for (const file of this.files) {
       if (!isMissing(file)) continue;
       const { dev, ino } = file;
-      if ([...present].some((other) => other.ino === ino && other.dev === dev)) file.lose("truncated");
+      if (file.doubted || [...present].some((other) => other.ino === ino && other.dev === dev)) file.lose("truncated");
       else if (file.isOpen) file.refresh(now);
       else file.lose("deleted");
-      if (file.final || file.gone !== "") changed = true;
     }
     // What nobody needs and nobody can see any more is forgotten. New files are younger than all known ones.
     this.files = this.files.filter((file) => file.log !== segment.log || !file.left || present.has(file));
-    for (const file of present) {
-      if (this.files.includes(file)) continue;
-      this.files.push(file);
-      changed = true;
-    }
-    return changed;
+    for (const file of present) if (!this.files.includes(file)) this.files.push(file);
   }
 
   /** Puts files behind another one: they are younger, whatever their names say. */
@@ -258,7 +242,8 @@ export class Chain {
     const known = file.fingerprint === "" ? undefined : mine.find((other) => other.fingerprint === file.fingerprint);
     if (known === undefined) return file;
     file.release();
-    this.#rename(known, path, compressed, stat, now);
+    // Unpacking takes its time, in which the file may have grown.
+    this.#rename(known, path, compressed, statSync(path), now);
     return known;
   }
 
@@ -269,7 +254,7 @@ export class Chain {
     if (known.left || known.gone !== "" || (stat.ino === known.ino && stat.dev === known.dev)) {
       known.path = path;
       if (!compressed && !known.left && known.gone === "") known.resize(stat.size, now);
-    } else if (known.isOpen ? doubted || known.isCut : !known.isThere) known.become(path, compressed);
+    } else if (known.isOpen ? doubted : !known.isThere) known.become(path, compressed);
     else if (compressed) known.packed = path;
   }
 

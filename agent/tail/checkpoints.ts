@@ -87,6 +87,11 @@ export class Checkpoints {
     return this.#outputs.get(output)?.get(chain);
   }
 
+  /** All places of an output, by container. A copy. */
+  entries(output: string): [string, SavedPosition][] {
+    return [...(this.#outputs.get(output) ?? [])];
+  }
+
   set(output: string, chain: string, position: SavedPosition): void {
     this.#outputs.get(output)?.set(chain, position);
     this.#dirty = true;

@@ -9,7 +9,7 @@ import picomatch from "picomatch";
 import type { Clock } from "../clock.ts";
 import { errorCode, errorText } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { Chain, type Segment } from "./chain.ts";
+import { Chain } from "./chain.ts";
 import type { Descriptors } from "./descriptors.ts";
 import { chainKey, type Refusal, resolveLog } from "./path.ts";
 
@@ -38,12 +38,6 @@ interface Pattern {
   readonly depth: number;
 }
 
-/** Runs of one container whose links are new. */
-interface Linked {
-  readonly chain: Chain;
-  readonly segments: Segment[];
-}
-
 export type FileState = "active" | "rotated" | Refusal;
 
 export class Tailer {
@@ -65,7 +59,11 @@ export class Tailer {
   #sweptAt = Number.NEGATIVE_INFINITY;
   #early = true;
   #stopped = false;
+  /** The last sweep could list all folders, so that what it did not find is not there. */
+  complete = false;
   #turn: Promise<void> = Promise.resolve();
+  /** A look that is asked for and has not begun. */
+  #next: Promise<void> | undefined;
 
   constructor(options: SourceOptions, listener: TailListener, descriptors: Descriptors, clock: Clock, log: Log) {
     this.#options = options;
@@ -94,10 +92,7 @@ export class Tailer {
         depth: Math.max(...this.#patterns.map(({ depth }) => depth)),
       },
     );
-    const hint = (): void => {
-      this.#sweptAt = Number.NEGATIVE_INFINITY;
-      this.#schedule(0);
-    };
+    const hint = (): void => void this.look();
     this.#watcher.on("add", hint).on("unlink", hint).on("ready", hint);
     this.#watcher.on("error", (error) => {
       this.#log.warn(
@@ -105,7 +100,18 @@ export class Tailer {
         "watching the log folders failed; new files are found by the sweep every 2 s (fs.inotify.max_user_watches may be too low)",
       );
     });
-    this.#schedule(POLL_MS);
+    this.#schedule();
+  }
+
+  /** Sweeps and polls as soon as what is under way is done; calls meanwhile share one. Resolves when it is done. */
+  look(): Promise<void> {
+    this.#sweptAt = Number.NEGATIVE_INFINITY;
+    this.#next ??= this.#turn.then(() => {
+      this.#next = undefined;
+      return this.#stopped ? undefined : this.#tick();
+    });
+    this.#turn = this.#next.then(() => this.#schedule());
+    return this.#next;
   }
 
   async stop(): Promise<void> {
@@ -141,12 +147,12 @@ export class Tailer {
     this.#listener.onGone(chain);
   }
 
-  #schedule(afterMs: number): void {
+  #schedule(): void {
     if (this.#stopped) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      this.#turn = this.#turn.then(() => this.#tick()).then(() => this.#schedule(POLL_MS));
-    }, afterMs);
+      this.#turn = this.#turn.then(() => this.#tick()).then(() => this.#schedule());
+    }, POLL_MS);
   }
 
   async #tick(): Promise<void> {
@@ -169,8 +175,9 @@ export class Tailer {
         return [];
       }
     });
+    this.complete = true;
     const seen = new Set<string>();
-    const linked = new Map<string, Linked>();
+    const linked = new Map<string, Chain>();
     for (const { base, matches, depth } of this.#patterns)
       for (const path of this.#paths(base, depth)) {
         if (seen.has(path) || !matches(path) || this.#excluded(path)) continue;
@@ -178,7 +185,7 @@ export class Tailer {
         this.#look(path, roots, linked);
       }
     // Only now: links come in no order, and nobody may begin with a container's second run before its first is known.
-    for (const { chain, segments } of linked.values()) await this.#announce(chain, segments, now);
+    for (const chain of linked.values()) await this.#announce(chain, now);
     for (const path of this.#refused.keys()) if (!seen.has(path)) this.#refused.delete(path);
     for (const [path, chain] of this.#links) {
       if (seen.has(path)) continue;
@@ -188,8 +195,8 @@ export class Tailer {
     }
   }
 
-  /** @param linked gets the runs that are new, by their chain's key. */
-  #look(path: string, roots: readonly string[], linked: Map<string, Linked>): void {
+  /** @param linked gets the chains that have new runs, by key. */
+  #look(path: string, roots: readonly string[], linked: Map<string, Chain>): void {
     const found = resolveLog(path, roots);
     if (found.kind !== "log") {
       // A link dangles for a moment at every rotation: what is known stays known.
@@ -199,21 +206,17 @@ export class Tailer {
     }
     this.#refused.delete(path);
     const key = chainKey(found.log);
-    const known = linked.get(key);
     const chain =
-      known?.chain ??
+      linked.get(key) ??
       this.chains.get(key) ??
       new Chain(key, this.#descriptors, (of, at, code) => this.#trouble(of, at, code));
-    const segment = chain.link(found.log, found.target);
+    if (chain.link(found.log, found.target)) linked.set(key, chain);
     this.#links.set(path, chain);
-    if (segment === undefined) return;
-    if (known === undefined) linked.set(key, { chain, segments: [segment] });
-    else known.segments.push(segment);
   }
 
-  async #announce(chain: Chain, segments: Segment[], now: number): Promise<void> {
-    segments.sort((a, b) => a.log.restart - b.log.restart);
-    for (const segment of segments) await chain.list(segment, now);
+  async #announce(chain: Chain, now: number): Promise<void> {
+    // The runs before, too: what came in them since the last look is older than the new one.
+    for (const segment of chain.segments) await chain.list(segment, now);
     if (this.chains.has(chain.key)) this.#listener.onChange(chain);
     else {
       this.chains.set(chain.key, chain);
@@ -242,6 +245,7 @@ export class Tailer {
         return [path];
       });
     } catch (error) {
+      this.complete = false;
       // The folder appears with the first pod.
       if (errorCode(error) !== "ENOENT") this.#refuse(base, "unreadable", errorText(error));
       return [];

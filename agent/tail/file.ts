@@ -42,7 +42,7 @@ export class LogFile implements Generation {
   left = false;
   /** Set once what is unread of it is lost. */
   gone: Loss | "" = "";
-  /** A reader found other bytes in it than before. */
+  /** It shrank, or a reader found other bytes in it than before: it is not read until it was asked again who it is. */
   doubted = false;
   /** Why a compressed file could not be asked who it is; "" when it could. */
   damage = "";
@@ -81,12 +81,13 @@ export class LogFile implements Generation {
     return this.#expected;
   }
 
-  /** Looks at the open file again. @returns whether it grew or shrank. */
+  /** Looks at the open file again; one that shrank is doubted. @returns whether it grew or shrank. */
   refresh(now: number): boolean {
     if (this.compressed || !this.isOpen) return false;
     const { size, nlink } = fstatSync(this.#fd);
     this.unlinked = nlink === 0;
-    return this.resize(size, now);
+    if (size < this.size) this.doubted = true;
+    return this.doubted || this.resize(size, now);
   }
 
   /** Notes a size seen by whoever looked. @returns whether it changed. */
@@ -97,6 +98,13 @@ export class LogFile implements Generation {
     this.writtenAt = Date.now();
     this.final = false;
     return true;
+  }
+
+  /** A reader found other bytes than those that it had read up to `offset`. */
+  doubt(offset: number): void {
+    // How long it was before somebody cut it is not known; at least this.
+    this.size = offset;
+    this.doubted = true;
   }
 
   /** What is unread of it can't be read any more. */
@@ -126,11 +134,6 @@ export class LogFile implements Generation {
       if (former.fd >= 0) this.#descriptors.use(this);
       throw error;
     }
-  }
-
-  /** Whether the inode that is open holds less than was seen in it: somebody cut it. */
-  get isCut(): boolean {
-    return this.isOpen && !this.compressed && fstatSync(this.#fd).size < this.size;
   }
 
   /** Whether its name still leads to it, so that it can be opened again. */

@@ -1,8 +1,10 @@
 /** Everything from the files to the lane's door, on real files: what an output would be given, kept as records. */
 import type { Receipt } from "../../agent/acks.ts";
 import { type Batch, STDERR, TRUNCATED, UNPARSED } from "../../agent/batch.ts";
-import { systemClock } from "../../agent/clock.ts";
+import { type Clock, systemClock } from "../../agent/clock.ts";
 import { Consumer, type ConsumerOptions } from "../../agent/consumer.ts";
+import type { Cursor } from "../../agent/cursor.ts";
+import { CHUNK_BYTES } from "../../agent/lines.ts";
 import type { ContainerLog, Origin } from "../../agent/pods/origin.ts";
 import { Checkpoints } from "../../agent/tail/checkpoints.ts";
 import { Descriptors } from "../../agent/tail/descriptors.ts";
@@ -12,12 +14,14 @@ import { type KeptLog, keepLog } from "./quiet-log.ts";
 export interface KeptRecord {
   readonly id: string;
   readonly pod: string;
+  readonly uid: string;
   readonly restart: number;
   readonly message: string;
   readonly stream: "stdout" | "stderr";
   readonly truncated: boolean;
   readonly unparsed: boolean;
   readonly size: number;
+  shipped: boolean;
   settle(how: "shipped" | "dropped"): void;
 }
 
@@ -49,6 +53,7 @@ export class Reader {
     kept: KeptLog,
     options: Partial<ConsumerOptions>,
     descriptors: Descriptors,
+    clock: Clock,
   ) {
     this.kept = kept;
     this.checkpoints = checkpoints;
@@ -66,7 +71,7 @@ export class Reader {
       { origin: originOf, settled: () => true },
       { append: (batch, receipt) => this.#keep(batch, receipt) },
       checkpoints,
-      systemClock,
+      clock,
       kept.log,
       { read: () => {}, lost: (bytes, reason) => this.losses.push({ bytes, reason }) },
       (chain) => {
@@ -83,7 +88,7 @@ export class Reader {
         onGone: () => {},
       },
       descriptors,
-      systemClock,
+      clock,
       kept.log,
     );
   }
@@ -93,13 +98,15 @@ export class Reader {
     options: Partial<ConsumerOptions> = {},
     accepting = true,
     descriptors = new Descriptors(512),
+    clock: Clock = systemClock,
   ): Promise<Reader> {
     const kept = keepLog();
     const checkpoints = await Checkpoints.open(`${root}/state`, kept.log);
-    const reader = new Reader(root, checkpoints, kept, options, descriptors);
+    const reader = new Reader(root, checkpoints, kept, options, descriptors, clock);
     reader.accepting = accepting;
     reader.consumer.start();
     await reader.tailer.start();
+    reader.consumer.forgetGone();
     return reader;
   }
 
@@ -121,12 +128,27 @@ export class Reader {
       shipped += ledger.shipped;
       pending += ledger.pending;
     }
-    const kept = this.records.reduce((sum, { size }) => sum + size, 0);
+    const followed = new Set([...this.consumer.cursors.keys()].map(({ segments }) => segments[0]?.log.uid));
+    const kept = this.records.reduce((sum, { size, uid }) => sum + (followed.has(uid) ? size : 0), 0);
     let unfinished = 0;
     for (const { scanner } of this.consumer.cursors.values()) unfinished += scanner.pendingBytes;
-    if (read !== kept + unfinished && this.consumer.cursors.size > 0)
+    if (read !== kept + unfinished)
       throw new Error(`${read} bytes read, ${kept} in rows, ${unfinished} in unfinished messages`);
     return { read, shipped, pending };
+  }
+
+  /** Everything that there is to see now is seen and read, as far as the budget goes. */
+  async look(): Promise<void> {
+    await this.tailer.look();
+    this.consumer.retryUnsettled();
+    const deadline = Date.now() + 60_000;
+    for (let turns = 0, quiet = 0; quiet < 3; turns++) {
+      if (Date.now() > deadline)
+        throw new Error(`reading gets no further: ${[...this.consumer.cursors.values()].map(where).join("; ")}`);
+      await new Promise((resolve) => setImmediate(resolve));
+      if (turns % 100 === 99) this.consumer.retryUnsettled();
+      quiet = this.consumer.waiting && this.consumer.budget.fits(CHUNK_BYTES) ? 0 : quiet + 1;
+    }
   }
 
   /** As after a kill: checkpoints as they were last saved are all that is left. */
@@ -145,6 +167,8 @@ export class Reader {
       const record: KeptRecord = {
         id: `${generation.key}-${batch.offset[row]}`,
         pod: batch.origin.pod,
+        uid: batch.origin.uid,
+        shipped: false,
         restart: batch.origin.restart,
         message: batch.bytes.toString("utf8", batch.from[row], batch.to[row]),
         stream: (flags & STDERR) !== 0 ? "stderr" : "stdout",
@@ -154,7 +178,8 @@ export class Reader {
         settle: (how) => {
           if (settled) return;
           settled = true;
-          if (how === "shipped") receipt.shipped(1, size);
+          record.shipped = how === "shipped";
+          if (record.shipped) receipt.shipped(1, size);
           else receipt.dropped(1, size, "test");
         },
       };
@@ -162,4 +187,12 @@ export class Reader {
       if (this.accepting) record.settle("shipped");
     }
   }
+}
+
+/** For messages of failed tests. */
+function where({ chain, file, offset, ready }: Cursor): string {
+  const files = chain.files.map(
+    (known) => `${known.path.slice(-25)} ${known.size} ${known.final} ${known.left}${known.gone}`,
+  );
+  return `${ready} ${file?.path.slice(-25)} ${offset} of ${files.join(", ")}`;
 }
