@@ -13,6 +13,7 @@ import {
   flag,
   list,
   name,
+  projectId,
   type SettingMeta,
   secret,
   size,
@@ -129,6 +130,22 @@ const elasticsearch = z.strictObject({
   dedupe: flag(true).describe("A deterministic _id, so that a record sent twice is stored once."),
 });
 
+const stackdriver = z.strictObject({
+  ...common,
+  type: z.literal("stackdriver").describe("Google Cloud Logging."),
+  projectId: projectId().describe("Default: the credentials file's project, else from the metadata server."),
+  location: text("").describe("The cluster's region or zone. Default: from the metadata server."),
+  clusterName: text("").describe("Default: from the metadata server."),
+  credentialsFile: text("").describe(
+    "The key of a service account, JSON; read again when it changes. Default: the file that GOOGLE_APPLICATION_CREDENTIALS names, else the metadata server.",
+  ),
+  endpoint: endpoint().default("https://logging.googleapis.com").describe("Of the API."),
+  logName: template("{stream}").describe("The last part of the log's name; a template."),
+  structured: flag(true).describe(
+    "Messages that are JSON objects become jsonPayload, with the special fields that GKE knows.",
+  ),
+});
+
 const console = z.strictObject({
   ...common,
   type: z.literal("console").describe("Standard output."),
@@ -148,7 +165,7 @@ const file = z.strictObject({
 });
 
 const output = z
-  .discriminatedUnion("type", [elasticsearch, console, file])
+  .discriminatedUnion("type", [elasticsearch, stackdriver, console, file])
   .superRefine(({ memory, batch: { maxBytes } }, context) => {
     if (typeof maxBytes !== "number" || typeof memory !== "number" || maxBytes <= memory) return;
     const message = `more than the output's memory of ${formatSize(memory)}; lower it, or raise memory`;

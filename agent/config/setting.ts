@@ -160,6 +160,16 @@ export const name = () => {
   );
 };
 
+/** As Google has them (cloud.google.com/resource-manager/docs/creating-managing-projects); old ones may name a domain. */
+export const projectId = () => {
+  const pattern = "^$|^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$";
+  return converted(
+    { schema: { title: "project ID", type: "string", pattern: `${pattern}|${VARIABLE}`, default: "" } },
+    "the ID of a project, not its name or number: 6 to 30 lower-case letters, digits or dashes",
+    (value) => (typeof value === "string" && new RegExp(pattern).test(value) ? value : undefined),
+  ).default("");
+};
+
 export function template(fallback?: string) {
   const schema = {
     title: "template",
