@@ -28,21 +28,20 @@ function limitBytes(cursors: readonly Cursor[], bytes: number): void {
   while (excess > 0) {
     let oldest: { cursor: Cursor; file: LogFile; offset: number } | undefined;
     for (const cursor of cursors) {
-      const file = cursor.chain.files.find((other) => cursor.needs(other));
-      if (file === undefined) continue;
-      const offset = file === cursor.file ? cursor.offset : 0;
-      if (file.expectedBytes > offset && (oldest === undefined || file.writtenAt < oldest.file.writtenAt))
-        oldest = { cursor, file, offset };
+      const file = cursor.chain.files.find(
+        (other) => cursor.needs(other) && other.expectedBytes > cursor.offsetIn(other),
+      );
+      if (file !== undefined && (oldest === undefined || file.writtenAt < oldest.file.writtenAt))
+        oldest = { cursor, file, offset: cursor.offsetIn(file) };
     }
     if (oldest === undefined) return;
     const { cursor, file, offset } = oldest;
     const before = cursor.unreadBytes;
     const next = cursor.chain.successor(file);
-    const time = cursor.lastTime;
     if (file.expectedBytes - offset > excess && !file.compressed)
-      cursor.skipTo({ file, offset: lineAfter(file, offset + excess), time }, "backlog");
-    else if (next !== undefined) cursor.skipTo({ file: next, offset: 0, time }, "backlog");
-    else cursor.skipTo({ file, offset: lineAfter(file, file.size), time }, "backlog");
+      cursor.skipTo(file, lineAfter(file, offset + excess), "backlog");
+    else if (next !== undefined) cursor.skipTo(next, 0, "backlog");
+    else cursor.skipTo(file, lineAfter(file, file.size), "backlog");
     const skipped = before - cursor.unreadBytes;
     // A file that is being read this moment, or whose last line has no end yet.
     if (skipped <= 0) return;
@@ -55,11 +54,9 @@ function limitAge(cursor: Cursor, options: ScannerOptions, cutoffMs: number): vo
   const file = cursor.chain.files.find((other) => cursor.needs(other) && !isOld(other));
   if (file === undefined) return;
   const { lastTime: time } = cursor;
-  const isBegun = file === cursor.file && cursor.offset > 0;
-  if (isBegun && time[0] * 1000 >= cutoffMs) return;
-  const from = isBegun ? cursor.offset : 0;
-  if (file.size <= from && file === cursor.file) return;
+  const from = cursor.offsetIn(file);
+  if (file === cursor.file && from > 0 && time[0] * 1000 >= cutoffMs) return;
   const cutoff = [Math.floor(cutoffMs / 1000), Math.floor(cutoffMs % 1000) * 1e6, 3] as const;
   const plain = !file.compressed && file.fingerprint !== "";
-  cursor.skipTo({ file, offset: plain ? seekAfter(file, options, from, cutoff) : from, time }, "backlog");
+  cursor.skipTo(file, plain && file.size > from ? seekAfter(file, options, from, cutoff) : from, "backlog");
 }

@@ -40,6 +40,8 @@ export class Cursor {
   #gap = false;
   /** Files of which nothing more is wanted; their rest is counted as lost already. */
   readonly #abandoned = new Set<LogFile>();
+  /** Where reading begins in files that are still to come; 0 where nothing is said. */
+  readonly #starts = new Map<LogFile, number>();
   /** In the consumer's queue. */
   queued = false;
   /** A read is under way. */
@@ -72,6 +74,11 @@ export class Cursor {
   /** Where the next read of it begins. */
   get offset(): number {
     return this.#lines?.offset ?? 0;
+  }
+
+  /** Up to where a file is read, or left out. */
+  offsetIn(file: LogFile): number {
+    return file === this.file ? this.offset : (this.#starts.get(file) ?? 0);
   }
 
   /** Whether a compressed file is being unpacked, which takes memory. */
@@ -120,25 +127,24 @@ export class Cursor {
 
   /** Gives up what is unread of a file. @returns false while a read of it is under way: try again. */
   abandon(file: LogFile, reason: LostRange["reason"]): boolean {
-    const isCurrent = file === this.#current;
-    if (isCurrent && this.#reading) return false;
+    if (file === this.file && this.#reading) return false;
+    const from = this.offsetIn(file);
     this.#abandoned.add(file);
-    const from = isCurrent ? this.offset : 0;
     if (file.size > from) this.#lose(file, from, file.size, reason);
     return true;
   }
 
   /** Leaves out what stands before a position further on, and counts it as lost. */
-  skipTo(position: Position, reason: LostRange["reason"]): void {
-    for (const file of this.chain.files) {
-      if (file === position.file) break;
-      if (this.needs(file)) this.abandon(file, reason);
+  skipTo(file: LogFile, offset: number, reason: LostRange["reason"]): void {
+    for (const older of this.chain.files) {
+      if (older === file) break;
+      if (this.needs(older)) this.abandon(older, reason);
     }
-    if (position.file !== this.#current || this.#reading) return;
-    this.#lines ??= this.#linesOf(position.file, 0);
-    if (position.offset <= this.#lines.offset) return;
-    this.#lose(position.file, this.#lines.offset, position.offset, reason);
-    this.#lines.moveTo(position.offset);
+    const from = this.offsetIn(file);
+    if (offset <= from || (file === this.file && this.#reading)) return;
+    this.#lose(file, from, offset, reason);
+    if (file === this.file) this.#lines?.moveTo(offset);
+    else this.#starts.set(file, offset);
   }
 
   /**
@@ -151,7 +157,7 @@ export class Cursor {
       this.done = this.chain.ended;
       return 0;
     }
-    this.#lines ??= this.#linesOf(file, 0);
+    this.#lines ??= this.#linesOf(file);
     rows.reset(origin(file), file);
     this.#reading = true;
     try {
@@ -201,7 +207,8 @@ export class Cursor {
     for (let at = position === undefined ? 0 : Math.max(0, files.indexOf(position.file)); at < files.length; at++) {
       const file = files[at] as LogFile;
       if (file.left || this.#isLost(file)) continue;
-      bytes += Math.max(0, file.expectedBytes - (file === position?.file ? position.offset : 0));
+      const from = file === position?.file ? position.offset : (this.#starts.get(file) ?? 0);
+      bytes += Math.max(0, file.expectedBytes - from);
     }
     return bytes;
   }
@@ -268,17 +275,18 @@ export class Cursor {
     const next = this.chain.successor(file);
     if (next === undefined && !this.chain.ended) return;
     if (next?.log !== file.log || this.#gap) this.scanner.flush(rows);
-    this.#gap = next !== undefined && this.#abandoned.has(next);
+    this.#gap = next !== undefined && (this.#abandoned.has(next) || this.#starts.has(next));
     if (next === undefined) {
       this.done = true;
       return;
     }
     this.close();
     this.#abandoned.delete(file);
-    this.#lines = this.#linesOf(next, 0);
+    this.#lines = this.#linesOf(next);
   }
 
-  #linesOf(file: LogFile, offset: number): LineReader {
+  #linesOf(file: LogFile, offset = this.#starts.get(file) ?? 0): LineReader {
+    this.#starts.delete(file);
     return new LineReader(file, offset, this.scanner, this.#options.maxRecordBytes);
   }
 }

@@ -90,9 +90,16 @@ export class LogFile implements Generation {
     return this.doubted || this.resize(size, now);
   }
 
+  /** Whether it is open and has lost its last name, so that only this keeps its disk space in use. */
+  get isHeld(): boolean {
+    if (!this.isOpen || this.compressed || this.left) return false;
+    this.unlinked ||= fstatSync(this.#fd).nlink === 0;
+    return this.unlinked;
+  }
+
   /** Notes a size seen by whoever looked. @returns whether it changed. */
   resize(size: number, now: number): boolean {
-    if (size === this.size) return false;
+    if (size === this.size || this.doubted) return false;
     this.size = size;
     this.grownAt = now;
     this.writtenAt = Date.now();

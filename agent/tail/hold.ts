@@ -24,8 +24,7 @@ interface Held {
 export function checkHold(chains: Iterable<Chain>, holders: readonly Holder[], maxBytes: number): number {
   const held: Held[] = [];
   for (const chain of chains)
-    for (const file of chain.files)
-      if (file.unlinked && file.isOpen && !file.left && !file.compressed) held.push({ chain, file });
+    for (const file of chain.files) if ((file.final || file.unlinked) && file.isHeld) held.push({ chain, file });
   let bytes = held.reduce((sum, { file }) => sum + file.size, 0);
   for (const { file } of held) {
     if (bytes <= maxBytes) return bytes;
