@@ -28,9 +28,13 @@ export class Program {
 
   constructor(
     args: readonly string[],
-    options: { uid?: number; env?: Record<string, string>; nodeFlags?: string[] } = {},
+    options: { uid?: number; env?: Record<string, string>; nodeFlags?: string[]; openFiles?: number } = {},
   ) {
-    this.child = spawn(process.execPath, [...(options.nodeFlags ?? []), bundle, ...args], {
+    const node = [process.execPath, ...(options.nodeFlags ?? []), bundle, ...args];
+    const limited =
+      options.openFiles === undefined ? [] : ["sh", "-c", `ulimit -n ${options.openFiles}; exec "$0" "$@"`];
+    const [command = "", ...words] = [...limited, ...node];
+    this.child = spawn(command, words, {
       stdio: ["ignore", "pipe", "pipe"],
       env: { PATH: process.env.PATH ?? "", ...options.env },
       ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
