@@ -146,6 +146,24 @@ export class Chain {
     }
   }
 
+  /** Makes what every reader has left readable again where it still has a name, for one who begins with the first file. */
+  async revive(now: number): Promise<void> {
+    if (!this.files.some(({ left }) => left)) return;
+    // They may have been renamed and compressed since anybody cared.
+    for (const segment of this.segments) await this.list(segment, now);
+    for (const file of this.files) {
+      if (!file.left || file.gone !== "") continue;
+      try {
+        file.become(file.path, file.path.endsWith(".gz"));
+        file.left = !(await file.isItself());
+      } catch (error) {
+        if (errorCode(error) === "") throw error;
+      }
+      if (file.left) file.release();
+    }
+    this.files = this.files.filter(({ left }) => !left);
+  }
+
   /** The file after this one; it may be read once this one can get no more bytes. */
   successor(file: LogFile): LogFile | undefined {
     return this.files[this.files.indexOf(file) + 1];
