@@ -57,7 +57,7 @@ function lowSurrogateAt(bytes: Uint8Array, at: number, to: number): number {
 }
 
 /** The value of four hexadecimal digits, or -1. */
-function hexAt(bytes: Uint8Array, at: number, to: number): number {
+export function hexAt(bytes: Uint8Array, at: number, to: number): number {
   if (at + 4 > to) return -1;
   let value = 0;
   for (let i = at; i < at + 4; i++) {
