@@ -8,7 +8,7 @@
 import picomatch from "picomatch";
 import { type Batch, SEVERITIES, STDERR } from "../batch.ts";
 import type { Origin } from "../pods/origin.ts";
-import { isPattern, messageText, parsePattern, type Pattern } from "./pattern.ts";
+import { isPattern, messageText, type Pattern, parsePattern } from "./pattern.ts";
 import type { Match } from "./processor.ts";
 
 /** As in the configuration, lists made of single values. */
@@ -16,8 +16,8 @@ export interface Conditions {
   readonly namespaces?: readonly string[] | undefined;
   readonly pods?: readonly string[] | undefined;
   readonly containers?: readonly string[] | undefined;
-  readonly labels?: Readonly<Record<string, readonly string[]>> | undefined;
-  readonly annotations?: Readonly<Record<string, readonly string[]>> | undefined;
+  readonly labels?: Readonly<Record<string, readonly string[] | undefined>> | undefined;
+  readonly annotations?: Readonly<Record<string, readonly string[] | undefined>> | undefined;
   readonly stream?: readonly string[] | undefined;
   readonly severity?: readonly string[] | undefined;
   readonly message?: readonly string[] | undefined;
@@ -146,7 +146,10 @@ const SEVERITY = /^(>=|<=|>|<|=|)\s*([a-z]+)$/;
 function severityTest(text: string): Test<number> {
   const [, operator = "", name = ""] = SEVERITY.exec(text) ?? [];
   const level = (SEVERITIES as readonly string[]).indexOf(name === "unknown" ? "" : name);
-  const known = (test: Test<number>): Test<number> => (value) => value > 0 && test(value);
+  const known =
+    (test: Test<number>): Test<number> =>
+    (value) =>
+      value > 0 && test(value);
   switch (operator) {
     case ">=":
       return known((value) => value >= level);
@@ -174,4 +177,18 @@ export function severityProblem(text: string): { readonly name: string } | undef
 
 function own(map: Readonly<Record<string, string>>, key: string): string | undefined {
   return Object.hasOwn(map, key) ? map[key] : undefined;
+}
+
+/** Names of labels and annotations that any condition within a configuration asks for. */
+export function namedIn(config: unknown): { labels: Set<string>; annotations: Set<string> } {
+  const named = { labels: new Set<string>(), annotations: new Set<string>() };
+  const visit = (value: unknown): void => {
+    if (typeof value !== "object" || value === null) return;
+    const { match } = value as { match?: Conditions };
+    for (const map of ["labels", "annotations"] as const)
+      for (const name of Object.keys(match?.[map] ?? {})) named[map].add(name);
+    for (const item of Object.values(value)) visit(item);
+  };
+  visit(config);
+  return named;
 }

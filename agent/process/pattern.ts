@@ -45,7 +45,8 @@ export function isPattern(text: string): boolean {
 /** @param text /SOURCE/FLAGS. @throws PatternError */
 export function parsePattern(text: string): Pattern {
   const end = text.lastIndexOf("/");
-  if (!text.startsWith("/") || end < 1) throw new PatternError("it must be a pattern between slashes, such as /error/i");
+  if (!text.startsWith("/") || end < 1)
+    throw new PatternError("it must be a pattern between slashes, such as /error/i");
   const source = text.slice(1, end);
   const flags = text.slice(end + 1);
   for (const flag of flags)
@@ -56,7 +57,10 @@ export function parsePattern(text: string): Pattern {
     throw new PatternError(`${forbidden} are not available, because nothing bounds the time that they take`);
   let engine: RE2JS;
   try {
-    engine = RE2JS.compile(translate(source), [...flags].reduce((all, flag) => all | (FLAGS[flag] ?? 0), 0));
+    engine = RE2JS.compile(
+      translate(source),
+      [...flags].reduce((all, flag) => all | (FLAGS[flag] ?? 0), 0),
+    );
   } catch (error) {
     throw new PatternError(
       `not a pattern: ${error instanceof Error ? error.message.replace(/^error parsing regexp: /, "") : String(error)}`,
@@ -99,8 +103,8 @@ class CompiledPattern implements Pattern {
 
 /** What RE2 has not, by its name. */
 function unavailable(source: string): string | undefined {
-  for (const [, escape, group] of source.matchAll(/\\(k<|[1-9])|\\.|\[(?:\\.|[^\]\\])*\]|\((\?<?[=!]|\?>)/gs)) {
-    if (escape !== undefined) return "backreferences";
+  for (const [, reference, group] of source.matchAll(/\\(k<|[1-9])|\\.|\[(?:\\.|[^\]\\])*\]|\((\?<?[=!]|\?>)/gs)) {
+    if (reference !== undefined) return "backreferences";
     if (group === "?=" || group === "?!") return "lookaheads";
     if (group === "?>") return "atomic groups";
     if (group !== undefined) return "lookbehinds";
@@ -110,7 +114,7 @@ function unavailable(source: string): string | undefined {
 
 /** JavaScript's \uXXXX, as RE2 writes it; a slash needs no escape there, but may have one. */
 function translate(source: string): string {
-  return source.replace(/\\(?:u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]+)\}|[^])/g, (all, four?: string, any?: string) => {
+  return source.replace(/\\(?:u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]+)\}|.)/gs, (all, four?: string, any?: string) => {
     const code = four ?? any;
     return code === undefined ? all : `\\x{${code}}`;
   });
@@ -138,4 +142,9 @@ export function isPlain(source: string, flags: string): boolean {
 /** The message of a row as text, for patterns. */
 export function messageText(batch: Batch, row: number): string {
   return batch.bytes.toString("utf8", batch.from[row], batch.to[row]);
+}
+
+/** A pattern as a test of messages in bytes. */
+export function messageTest(pattern: Pattern): (bytes: Buffer, from: number, to: number) => boolean {
+  return (bytes, from, to) => pattern.test(bytes.toString("utf8", from, to));
 }
