@@ -92,7 +92,10 @@ function choiceProblem(text: string, allowed: readonly string[], more = ""): str
 }
 
 /** All given conditions must hold. */
-const match = z.strictObject(MATCH_KEYS).optional();
+const match = z
+  .strictObject(MATCH_KEYS)
+  .optional()
+  .describe("Which records; all conditions must hold, and without any every record matches.");
 export const outputMatch = z
   .strictObject(MATCH_KEYS)
   .prefault({})

@@ -25,6 +25,8 @@ export interface Fixture {
 }
 
 export interface FixtureOptions {
+  /** Labels that conditions ask for. */
+  readonly named?: readonly string[];
   readonly kubernetes?: Partial<PodsOptions["kubernetes"]>;
   readonly clock?: Clock;
   readonly pace?: Partial<Pace>;
@@ -57,7 +59,7 @@ export async function startFixture(context: TestContext, options: FixtureOptions
       ...options.kubernetes,
     },
     settings: { prefix: "tailrace.io", allow: SETTINGS, outputs: ["es", "loki"] },
-    named: { labels: new Set(["tier"]), annotations: new Set() },
+    named: { labels: new Set(options.named), annotations: new Set() },
     nodeName: NODE,
     clusterName: "test",
     env: {},
