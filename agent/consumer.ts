@@ -11,15 +11,22 @@ import { errorCode, errorText } from "./errors.ts";
 import type { Log } from "./log.ts";
 import type { Scanner, ScannerOptions } from "./parse/scanner.ts";
 import type { ContainerLog, Origin } from "./pods/origin.ts";
+import { ProcessorChain, type Steps } from "./process/chain.ts";
 import type { Chain } from "./tail/chain.ts";
 import type { Checkpoints } from "./tail/checkpoints.ts";
-import { endOfLines } from "./tail/file.ts";
+import { endOfLines, type LogFile } from "./tail/file.ts";
 
 /** Pod facts, as consumers need them. */
 export interface Origins {
   origin(log: ContainerLog): Origin;
   /** Whether reading may begin: the pod is known, or was waited for long enough. */
   settled(log: ContainerLog): boolean;
+}
+
+/** What becomes of records on their way to the lane. */
+export interface Routing extends Steps {
+  /** The rule by which no record of this origin gets through, so that nothing need be read; undefined when some may. */
+  refusal(origin: Origin): string | undefined;
 }
 
 /** The lane, as consumers need it. */
@@ -39,6 +46,8 @@ export interface ConsumerOptions extends ScannerOptions {
 /** Counted per turn, never per row. */
 export interface ConsumerEvents {
   read(bytes: number, rows: number): void;
+  /** By a rule: a processor, or what else keeps a record from the output. Rows that were not read are not known: 0. */
+  dropped(processor: string, bytes: number, rows: number): void;
 }
 
 // A turn takes about a millisecond; timers and sockets get theirs after this long at the latest.
@@ -51,6 +60,7 @@ export class Consumer {
   readonly cursors = new Map<Chain, Cursor>();
   readonly #options: ConsumerOptions;
   readonly #origins: Origins;
+  readonly #routing: Routing;
   readonly #sink: Sink;
   readonly #checkpoints: Checkpoints;
   readonly #clock: Clock;
@@ -62,8 +72,11 @@ export class Consumer {
   readonly #ready: Cursor[] = [];
   /** Cursors whose pod is still being looked up. */
   readonly #unsettled = new Set<Cursor>();
+  /** What the processors of cursors that are gone counted. */
+  readonly #processed = new Map<string, number>();
   readonly #counted = { criErrors: 0, dockerErrors: 0, unknownErrors: 0, truncated: 0 };
   readonly #firstRun: boolean;
+  readonly #originOf = ({ log }: LogFile): Origin => this.#origins.origin(log);
   #wake: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
   #stopping = false;
@@ -75,6 +88,7 @@ export class Consumer {
   constructor(
     options: ConsumerOptions,
     origins: Origins,
+    routing: Routing,
     sink: Sink,
     checkpoints: Checkpoints,
     clock: Clock,
@@ -87,6 +101,7 @@ export class Consumer {
     this.budget = new Budget(options.memory);
     this.#options = options;
     this.#origins = origins;
+    this.#routing = routing;
     this.#sink = sink;
     this.#checkpoints = checkpoints;
     this.#clock = clock;
@@ -118,6 +133,7 @@ export class Consumer {
     const cursor = new Cursor(
       chain,
       this.#options,
+      new ProcessorChain(this.#routing),
       start,
       (bytes) => {
         this.budget.give(bytes);
@@ -143,6 +159,13 @@ export class Consumer {
   get counts(): Scanner["counts"] {
     const sum = { ...this.#counted };
     for (const { scanner } of this.cursors.values()) add(sum, scanner.counts);
+    return sum;
+  }
+
+  /** What processors counted, by "PROCESSOR COUNTER". */
+  get processed(): ReadonlyMap<string, number> {
+    const sum = new Map(this.#processed);
+    for (const { processors } of this.cursors.values()) addAll(sum, processors.counts);
     return sum;
   }
 
@@ -208,14 +231,14 @@ export class Consumer {
     const rows = this.#rows;
     const { file } = cursor;
     try {
-      const { scanner } = cursor;
-      const before = { held: scanner.heldBytes, excess: scanner.pendingBytes - scanner.heldBytes };
-      const consumed = await cursor.read(rows, (file) => this.#origins.origin(file.log), this.#clock.monotonic());
-      // Of a message that is cut the rest is not held, so it takes no budget until it is settled with its row.
-      const excess = scanner.pendingBytes - scanner.heldBytes;
-      this.budget.take(consumed + before.excess - excess);
-      this.budget.hold(scanner.heldBytes - before.held);
-      this.#deliver(cursor, consumed);
+      const log = file?.log ?? cursor.chain.files[0]?.log;
+      const refusal = log === undefined ? undefined : this.#routing.refusal(this.#origins.origin(log));
+      if (refusal === undefined) {
+        const before = pendingOf(cursor);
+        const consumed = await cursor.read(rows, this.#originOf, this.#clock.monotonic());
+        this.#account(cursor, before, consumed);
+        this.#deliver(cursor, consumed);
+      } else await this.#skip(cursor, refusal);
     } catch (error) {
       if (errorCode(error) === "") throw error;
       this.#log.warn(
@@ -240,6 +263,39 @@ export class Consumer {
     }
   }
 
+  /** Passes over what a rule keeps from the output anyway. What was begun before is finished first. */
+  async #skip(cursor: Cursor, refusal: string): Promise<void> {
+    if (cursor.pendingBytes > 0) this.#giveUp(cursor, true);
+    const before = pendingOf(cursor);
+    const skipped = await cursor.skip(this.#rows, this.#originOf, this.#clock.monotonic());
+    this.#account(cursor, before, skipped);
+    const { position } = cursor;
+    if (position === undefined || skipped === 0) return;
+    this.movedAt = this.#clock.monotonic();
+    this.#events.dropped(refusal, skipped, 0);
+    const span = cursor.acks.open(position, 0);
+    span.dropped(0, skipped, refusal);
+    span.seal();
+  }
+
+  /** Makes rows of what is unfinished, and hands them on. */
+  #giveUp(cursor: Cursor, all: boolean): void {
+    const before = pendingOf(cursor);
+    cursor.giveUp(this.#rows, this.#originOf, this.#clock.monotonic(), all);
+    this.#account(cursor, before, 0);
+    this.#deliver(cursor, 0);
+  }
+
+  /**
+   * Takes what was read from the budget. Of a message that is cut the rest is not held, so it takes none until it is
+   * settled with its row.
+   */
+  #account(cursor: Cursor, before: Pending, consumed: number): void {
+    const { held, excess } = pendingOf(cursor);
+    this.budget.take(consumed + before.excess - excess);
+    this.budget.hold(held - before.held);
+  }
+
   /** Hands what was read to the lane, under a span that holds the checkpoint back until it is settled. */
   #deliver(cursor: Cursor, consumed: number): void {
     const rows = this.#rows;
@@ -248,7 +304,13 @@ export class Consumer {
     this.movedAt = this.#clock.monotonic();
     this.#events.read(consumed, rows.rows);
     const span = cursor.acks.open(position, rows.rows);
-    if (rows.rows > 0) this.#sink.append(rows, span);
+    let dropped = 0;
+    for (const [processor, drop] of rows.drops) {
+      dropped += drop.rows;
+      this.#events.dropped(processor, drop.bytes, drop.rows);
+      span.dropped(drop.rows, drop.bytes, processor);
+    }
+    if (rows.rows > dropped) this.#sink.append(rows, span);
     span.seal();
   }
 
@@ -266,11 +328,7 @@ export class Consumer {
     const now = this.#clock.monotonic();
     for (const cursor of this.cursors.values()) {
       if (cursor.queued || !cursor.overdue(now, this.#options.partialTimeout)) continue;
-      const { heldBytes, pendingBytes } = cursor.scanner;
-      cursor.giveUp(this.#rows, (file) => this.#origins.origin(file.log));
-      this.budget.take(pendingBytes - heldBytes);
-      this.budget.hold(-heldBytes);
-      this.#deliver(cursor, 0);
+      this.#giveUp(cursor, false);
     }
   }
 
@@ -294,6 +352,7 @@ export class Consumer {
     if (!cursor.acks.idle || !this.cursors.delete(cursor.chain)) return;
     cursor.close();
     add(this.#counted, cursor.scanner.counts);
+    addAll(this.#processed, cursor.processors.counts);
     this.#checkpoints.delete(this.name, cursor.chain.key);
     this.#onDone(cursor.chain);
   }
@@ -302,6 +361,21 @@ export class Consumer {
     this.#wake?.();
     this.#wake = undefined;
   }
+}
+
+interface Pending {
+  /** Memory in what is no row yet. */
+  readonly held: number;
+  /** Raw bytes of that beyond the memory. */
+  readonly excess: number;
+}
+
+function pendingOf({ pendingBytes, heldBytes }: Cursor): Pending {
+  return { held: heldBytes, excess: pendingBytes - heldBytes };
+}
+
+function addAll(sum: Map<string, number>, more: ReadonlyMap<string, number>): void {
+  for (const [name, count] of more) sum.set(name, (sum.get(name) ?? 0) + count);
 }
 
 function add(sum: Scanner["counts"], more: Scanner["counts"]): void {

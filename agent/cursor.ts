@@ -7,8 +7,10 @@ import { Acks, type Ledger, type LineTime, type Position } from "./acks.ts";
 import type { Rows } from "./batch.ts";
 import { Scanner, type ScannerOptions } from "./parse/scanner.ts";
 import type { Origin } from "./pods/origin.ts";
+import type { ProcessorChain } from "./process/chain.ts";
+import type { Place } from "./process/processor.ts";
 import type { Chain } from "./tail/chain.ts";
-import type { LogFile } from "./tail/file.ts";
+import { endOfLines, type LogFile } from "./tail/file.ts";
 import type { GunzipReader } from "./tail/gunzip.ts";
 
 /** One read: at most this much in flight for a turn, so that no file keeps the others waiting. */
@@ -19,6 +21,7 @@ export class Cursor {
   readonly chain: Chain;
   readonly acks: Acks;
   readonly scanner: Scanner;
+  readonly processors: ProcessorChain;
   readonly #maxLineBytes: number;
   #file: LogFile | undefined;
   #offset: number;
@@ -40,12 +43,14 @@ export class Cursor {
   constructor(
     chain: Chain,
     options: ScannerOptions,
+    processors: ProcessorChain,
     start: Position | undefined,
     onSettled: (bytes: number) => void,
     onCommit: (position: Position) => void,
   ) {
     this.chain = chain;
     this.scanner = new Scanner(options);
+    this.processors = processors;
     this.#maxLineBytes = options.maxRecordBytes + CHUNK_BYTES;
     this.#file = start?.file;
     this.#offset = start?.offset ?? 0;
@@ -86,11 +91,27 @@ export class Cursor {
     return file.final && (file.size > this.#offset || this.chain.successor(file) !== undefined || this.chain.ended);
   }
 
-  /** An unfinished message, and nobody has written for `afterMs`. */
+  /** Raw bytes that stand for what was read and is no row yet. */
+  get pendingBytes(): number {
+    return this.scanner.pendingBytes + this.processors.pendingBytes;
+  }
+
+  /** Memory in that: bounded, whatever `pendingBytes` is. */
+  get heldBytes(): number {
+    return this.scanner.heldBytes + this.processors.heldBytes;
+  }
+
+  /** An unfinished message that nobody has written to for `afterMs`, or rows that a processor held long enough. */
   overdue(now: number, afterMs: number): boolean {
+    if (!this.#caughtUp) return false;
+    if (this.scanner.pendingBytes > 0) return now - (this.#file?.grownAt ?? now) >= afterMs;
+    return this.processors.dueAt <= now;
+  }
+
+  /** All that is there was read, so what is held back has not its next line waiting in the file. */
+  get #caughtUp(): boolean {
     const file = this.#file;
-    if (file === undefined || this.scanner.pendingBytes === 0) return false;
-    return this.chain.last === file && file.size <= this.#offset && now - file.grownAt >= afterMs;
+    return file !== undefined && this.chain.last === file && file.size <= this.#offset;
   }
 
   /**
@@ -107,34 +128,72 @@ export class Cursor {
     rows.reset(origin(file), file);
     if (this.#atEnd || file.size <= this.#offset) {
       // A last look: what came since the file was found quiet must not be left behind.
-      if (file.final && !file.refresh(now)) this.#advance(rows, file);
+      if (file.final && !file.refresh(now)) this.#advance(rows, file, now);
       return 0;
     }
     if (!(await file.identify())) return 0;
     const consumed = await this.#chunk(rows, file);
     this.#offset += consumed;
     this.ledger.read += consumed;
+    this.processors.process(rows, now, Number.NEGATIVE_INFINITY);
     return consumed;
   }
 
-  /** Makes rows of what is unfinished. */
-  giveUp(rows: Rows, origin: (file: LogFile) => Origin): void {
+  /** Makes rows of what is unfinished or due. @param all also of what a processor would hold for longer. */
+  giveUp(rows: Rows, origin: (file: LogFile) => Origin, now: number, all = false): void {
     if (this.#file === undefined) return;
     rows.reset(origin(this.#file), this.#file);
     this.scanner.flush(rows);
+    this.processors.process(rows, now, all ? Number.POSITIVE_INFINITY : now);
+  }
+
+  /**
+   * Passes over whole lines that nobody wants, without reading them, and goes on with the next file. Of a compressed file
+   * it takes the length that stands at its end.
+   * @returns bytes passed over.
+   */
+  async skip(rows: Rows, origin: (file: LogFile) => Origin, now: number): Promise<number> {
+    this.#file ??= this.chain.files[0];
+    const file = this.#file;
+    if (file === undefined) {
+      this.done = this.chain.ended;
+      return 0;
+    }
+    rows.reset(origin(file), file);
+    if (file.size <= this.#offset) {
+      if (file.final && !file.refresh(now)) this.#advance(rows, file, now);
+      return 0;
+    }
+    if (!(await file.identify())) return 0;
+    if (file.compressed) file.size = file.uncompressedBytes();
+    const skipped = Math.max(0, (file.final ? file.size : endOfLines(file)) - this.#offset);
+    if (file.final) this.#atEnd = true;
+    this.#offset += skipped;
+    this.#nuls = 0;
+    this.#searched = skipped > 0 ? 0 : file.size - this.#offset;
+    this.ledger.read += skipped;
+    return skipped;
   }
 
   /** How far the checkpoint may go once all that was read is settled. */
   get position(): Position | undefined {
-    const pending = this.scanner.pendingFrom;
+    let pending = this.scanner.pendingFrom;
     const { lastSeconds, lastNanos, lastDigits } = this.scanner;
     const time: LineTime = [lastSeconds, lastNanos, lastDigits];
+    for (const place of this.processors.places())
+      if (pending === undefined || this.#isBefore(place, pending)) pending = place;
     if (pending !== undefined) return { file: pending.generation as LogFile, offset: pending.offset, time };
     return this.#file === undefined ? undefined : { file: this.#file, offset: this.#offset, time };
   }
 
   close(): void {
     this.#gunzip?.close();
+  }
+
+  #isBefore(a: Place, b: Place): boolean {
+    if (a.generation === b.generation) return a.offset < b.offset;
+    const { files } = this.chain;
+    return files.indexOf(a.generation as LogFile) < files.indexOf(b.generation as LogFile);
   }
 
   async #fill(rows: Rows, file: LogFile, length: number, offset: number): Promise<number> {
@@ -212,10 +271,13 @@ export class Cursor {
   }
 
   /** Goes on with the next file; the end of a container's run ends its messages too. */
-  #advance(rows: Rows, file: LogFile): void {
+  #advance(rows: Rows, file: LogFile, now: number): void {
     const next = this.chain.successor(file);
     if (next === undefined && !this.chain.ended) return;
-    if (next?.log !== file.log) this.scanner.flush(rows);
+    if (next?.log !== file.log) {
+      this.scanner.flush(rows);
+      this.processors.process(rows, now, Number.POSITIVE_INFINITY);
+    }
     if (next === undefined) {
       this.done = true;
       return;

@@ -96,12 +96,26 @@ export class Fields {
     return -1;
   }
 
+  nameFrom(member: number): number {
+    return this.table[member * WIDTH] as number;
+  }
+
+  nameTo(member: number): number {
+    return this.table[member * WIDTH + 1] as number;
+  }
+
   valueFrom(member: number): number {
     return this.table[member * WIDTH + 2] as number;
   }
 
   valueTo(member: number): number {
     return this.table[member * WIDTH + 3] as number;
+  }
+
+  /** Gives a member another value. */
+  setValue(member: number, from: number, to: number): void {
+    this.table[member * WIDTH + 2] = from;
+    this.table[member * WIDTH + 3] = to;
   }
 
   /** A name as text, unescaped. */

@@ -10,9 +10,12 @@
  * - Fields are JSON text; see fields.ts. Parsers add members with `Fields.add` and `assign` them to the row.
  * - SUMMARY rows are the agent's own words, and pass untouched.
  */
-import type { Batch, Generation, Rows } from "../batch.ts";
+import { type Batch, DROPPED, type Generation, type Rows, SUMMARY } from "../batch.ts";
 import type { Fields } from "../fields.ts";
 import type { Origin } from "../pods/origin.ts";
+
+/** Flags of rows that no processor looks at. */
+export const OUT = DROPPED | SUMMARY;
 
 export interface Processor {
   /** Its key in the configuration (`drop`, `multiline`), by which drops are counted. */
@@ -21,6 +24,8 @@ export interface Processor {
   process(rows: Rows, now: number): void;
   /** Only of those that hold rows back across batches. */
   readonly holder?: Holder;
+  /** Since construction, by a name with few values: `unmatched` for messages that were none of the format. */
+  readonly counts?: Readonly<Record<string, number>>;
 }
 
 /**
