@@ -7,6 +7,8 @@ const COLON = 0x3a;
 const OPEN = 0x28;
 const CLOSE = 0x29;
 const CARET = 0x5e;
+const APOSTROPHE = 0x27;
+const SERVING = Buffer.from("http: panic serving ");
 
 /** Of path:LINE, so far is looked for it; a path is no longer on Linux. */
 const LONGEST_PATH = 4096;
@@ -109,20 +111,42 @@ export const carets: LineTest = test(
   },
 );
 
-/** Ruby's "/srv/app.rb:4:in `load': …" and "app/models/row.rb:4:in 'Row#load'". */
+/** net/http's "2026/11/23 23:52:47 http: panic serving …", behind the stamps that package log makes. */
+export const goServing: LineTest = test(
+  (byte) => isDigit(byte) || byte === SERVING[0],
+  (bytes, from, to) => [0, 20, 27].some((stamp) => beginsWith(bytes, from + stamp, to, SERVING)),
+);
+
+/** Ruby's "app/models/row.rb:4:in `load'", and nothing more. */
 export const rubyFrame: LineTest = test(
+  (byte) => !isBlank(byte),
+  (bytes, from, to) => bytes[to - 1] === APOSTROPHE && endOfRubyPlace(bytes, from, to) > 0,
+);
+
+/** Ruby's "/srv/app.rb:4:in `load': cannot load x4 (OrderError)". */
+export const rubyRaise: LineTest = test(
   (byte) => !isBlank(byte),
   (bytes, from, to) => {
     const end = Math.min(to, from + LONGEST_PATH);
-    for (let at = from; at < end && !isBlank(bytes[at]!); at++) {
-      if (bytes[at] !== COLON) continue;
-      const digits = skipDigits(bytes, at + 1, to);
-      if (digits > at + 1 && beginsWith(bytes, digits, to, RUBY_IN)) return true;
+    for (let at = endOfRubyPlace(bytes, from, to); at > 0 && at < end; at++) {
+      if (bytes[at] === APOSTROPHE && beginsWith(bytes, at + 1, to, RUBY_SAYS)) return true;
     }
     return false;
   },
 );
 const RUBY_IN = Buffer.from(":in ");
+const RUBY_SAYS = Buffer.from(": ");
+
+/** Behind "app.rb:4:in ", or -1. */
+function endOfRubyPlace(bytes: Uint8Array, from: number, to: number): number {
+  const end = Math.min(to, from + LONGEST_PATH);
+  for (let at = from; at < end && !isBlank(bytes[at]!); at++) {
+    if (bytes[at] !== COLON) continue;
+    const digits = skipDigits(bytes, at + 1, to);
+    if (digits > at + 1 && beginsWith(bytes, digits, to, RUBY_IN)) return digits + RUBY_IN.length;
+  }
+  return -1;
+}
 
 function beginsWith(bytes: Uint8Array, from: number, to: number, text: Uint8Array): boolean {
   if (to - from < text.length) return false;

@@ -15,10 +15,12 @@ import {
   goCall,
   goRegister,
   goroutine,
+  goServing,
   indented,
   nodePosition,
   numbered,
   rubyFrame,
+  rubyRaise,
   solid,
 } from "./lines.ts";
 import { type Rule, Trace } from "./trace.ts";
@@ -35,6 +37,8 @@ const GROUP = indented("+ Exception Group Traceback (most recent call last):");
 const PYTHON: readonly Rule[] = [
   ["start chain", TRACEBACK, "header"],
   ["start chain", GROUP, "group"],
+  ["start", begins("Exception in thread ", "Exception ignored in"), "before"],
+  ["before", TRACEBACK, "header"],
   // A SyntaxError has no header.
   ["start", indented('File "'), "frames"],
   ["header frames", indented(), "frames"],
@@ -50,6 +54,7 @@ const PANIC = begins("panic: ", "fatal error: ", "runtime: ", "SIG", "unexpected
 const GO: readonly Rule[] = [
   ["start panic", PANIC, "panic"],
   ["start panic", goroutine, "frames"],
+  ["start", goServing, "panic"],
   ["panic", indented(), "panic"],
   ["panic", begins("[signal ", "PC=", "[originating from "), "panic"],
   ["panic frames", blank, "between", "maybe"],
@@ -76,24 +81,31 @@ const NODE: readonly Rule[] = [
   ["head trace", indented(), "trace"],
   ["trace", begins("}", "]", ")"), "trace"],
   ["trace", blank, "between", "maybe"],
-  ["between", begins("Node.js v", "Thrown at:", "(Use `node "), "trace"],
+  ["trace", begins("(Use `node "), "trace"],
+  ["between", begins("Node.js v", "Thrown at:"), "trace"],
 ];
 
 const RUBY: readonly Rule[] = [
-  ["start", rubyFrame, "raised"],
-  ["start", solid, "trace"],
-  // "\tfrom app.rb:5:in `<main>'"
-  ["raised trace", indented(), "trace"],
-  // A cause, and the frames of a framework's log.
-  ["raised trace", rubyFrame, "raised"],
+  // "app.rb:9:in `load': cannot load x4 (OrderError)", perhaps with the words of a thread before it.
+  ["start thread", rubyRaise, "raised"],
+  ["start", begins("#<Thread:"), "thread"],
+  // "\tfrom app.rb:5:in `<main>'", and then the cause, told like the error itself.
+  ["raised from", indented(), "from"],
+  ["from", rubyRaise, "raised"],
   // error_highlight: a blank line, the source line, and carets.
   ["raised", blank, "snippet", "maybe"],
   ["snippet", solid, "source"],
-  ["source", carets, "trace"],
-  ["trace", blank, "between", "maybe"],
-  ["between", begins("Did you mean?"), "trace"],
+  ["source", carets, "from"],
+  ["from", begins("Did you mean?"), "from"],
+  // Loggers print an error on their own line, and frames without an indent below; Rails with a blank one between.
+  ["start", solid, "head"],
+  ["head frames", rubyFrame, "frames"],
+  ["head frames", indented(), "frames"],
+  ["head", blank, "between", "maybe"],
+  ["between", rubyFrame, "frames"],
 ];
 
+const INNER = "---> (Inner Exception #";
 const DOTNET: readonly Rule[] = [
   // Mono's header stands on a line of its own.
   ["start", begins("Unhandled Exception:"), "header"],
@@ -101,7 +113,9 @@ const DOTNET: readonly Rule[] = [
   ["start", solid, "trace"],
   // "   at A.B() in /src/A.cs:line 1", " ---> ", "   --- End of inner …", and messages of the console logger.
   ["trace header", indented(), "trace"],
-  ["trace", begins("--- End of "), "trace"],
+  ["trace", begins("--- End of ", INNER), "trace"],
+  ["trace", blank, "between", "maybe"],
+  ["between", begins(INNER), "trace"],
 ];
 
 const PHP: readonly Rule[] = [
