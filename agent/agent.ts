@@ -291,6 +291,6 @@ export class Agent {
 }
 
 /** What the records of one output go through. */
-export function planOf({ processors, source }: Config, { name, match, processors: own }: OutputConfig): Plan {
+function planOf({ processors, source }: Config, { name, match, processors: own }: OutputConfig): Plan {
   return new Plan({ output: name, common: processors, match, own, maxRecordBytes: source.maxRecordBytes });
 }
