@@ -8,7 +8,7 @@
 import picomatch from "picomatch";
 import { type Batch, SEVERITIES, STDERR } from "../batch.ts";
 import type { Origin } from "../pods/origin.ts";
-import { isPattern, messageText, parsePattern, type Pattern } from "./pattern.ts";
+import { isPattern, messageText, type Pattern, parsePattern } from "./pattern.ts";
 import type { Match } from "./processor.ts";
 
 /** As in the configuration, lists made of single values. */
@@ -146,7 +146,10 @@ const SEVERITY = /^(>=|<=|>|<|=|)\s*([a-z]+)$/;
 function severityTest(text: string): Test<number> {
   const [, operator = "", name = ""] = SEVERITY.exec(text) ?? [];
   const level = (SEVERITIES as readonly string[]).indexOf(name === "unknown" ? "" : name);
-  const known = (test: Test<number>): Test<number> => (value) => value > 0 && test(value);
+  const known =
+    (test: Test<number>): Test<number> =>
+    (value) =>
+      value > 0 && test(value);
   switch (operator) {
     case ">=":
       return known((value) => value >= level);

@@ -45,7 +45,8 @@ export function isPattern(text: string): boolean {
 /** @param text /SOURCE/FLAGS. @throws PatternError */
 export function parsePattern(text: string): Pattern {
   const end = text.lastIndexOf("/");
-  if (!text.startsWith("/") || end < 1) throw new PatternError("it must be a pattern between slashes, such as /error/i");
+  if (!text.startsWith("/") || end < 1)
+    throw new PatternError("it must be a pattern between slashes, such as /error/i");
   const source = text.slice(1, end);
   const flags = text.slice(end + 1);
   for (const flag of flags)
@@ -56,7 +57,10 @@ export function parsePattern(text: string): Pattern {
     throw new PatternError(`${forbidden} are not available, because nothing bounds the time that they take`);
   let engine: RE2JS;
   try {
-    engine = RE2JS.compile(translate(source), [...flags].reduce((all, flag) => all | (FLAGS[flag] ?? 0), 0));
+    engine = RE2JS.compile(
+      translate(source),
+      [...flags].reduce((all, flag) => all | (FLAGS[flag] ?? 0), 0),
+    );
   } catch (error) {
     throw new PatternError(
       `not a pattern: ${error instanceof Error ? error.message.replace(/^error parsing regexp: /, "") : String(error)}`,

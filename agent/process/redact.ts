@@ -87,7 +87,14 @@ export class Redact implements Processor {
         // Names stay.
         if (bytes[skipBlanks(bytes, end, to)] !== 0x3a) clean = this.#cleanedString(bytes, at + 1, end - 1, escaped);
       } else if (byte >= 0x30 && byte <= 0x39) {
-        while (end < to && (bytes[end] as number) >= 0x2b && (bytes[end] as number) <= 0x7a && bytes[end] !== 0x2c && bytes[end] !== 0x5d) end++;
+        while (
+          end < to &&
+          (bytes[end] as number) >= 0x2b &&
+          (bytes[end] as number) <= 0x7a &&
+          bytes[end] !== 0x2c &&
+          bytes[end] !== 0x5d
+        )
+          end++;
         const number = this.#cleaned(bytes, at, end, this.#quoted);
         // A number that is a card's becomes a text.
         if (number !== undefined) clean = Buffer.concat([Buffer.from('"'), number, Buffer.from('"')]);

@@ -105,13 +105,27 @@ function email(bytes: Uint8Array, from: number, to: number, spans: number[]): vo
     const first = Math.max(from, spans.at(-1) ?? 0, at - MAX_LOCAL);
     while (start > first && is(bytes[start - 1], LOCAL)) start--;
     // What is only around an address: key=a@b.c, path/a@b.c, 'a@b.c'.
-    for (let i = at - 1; i >= start; i--) if (bytes[i] === EQUALS || bytes[i] === 0x2f || bytes[i] === 0x27 || bytes[i] === 0x60 || bytes[i] === 0x26 || bytes[i] === 0x3f) start = i + 1;
+    for (let i = at - 1; i >= start; i--)
+      if (
+        bytes[i] === EQUALS ||
+        bytes[i] === 0x2f ||
+        bytes[i] === 0x27 ||
+        bytes[i] === 0x60 ||
+        bytes[i] === 0x26 ||
+        bytes[i] === 0x3f
+      )
+        start = i + 1;
     while (start < at && bytes[start] === DOT) start++;
     if (start === at) continue;
     const last = Math.min(to, at + 1 + MAX_DOMAIN);
     let end = at + 1;
     let dot = 0;
-    while (end < last && (is(bytes[end], DIGIT | LETTER) || bytes[end] === DASH || (bytes[end] === DOT && bytes[end - 1] !== DOT && is(bytes[end + 1], DIGIT | LETTER)))) {
+    while (
+      end < last &&
+      (is(bytes[end], DIGIT | LETTER) ||
+        bytes[end] === DASH ||
+        (bytes[end] === DOT && bytes[end - 1] !== DOT && is(bytes[end + 1], DIGIT | LETTER)))
+    ) {
       if (bytes[end] === DOT) dot = end;
       end++;
     }
@@ -136,7 +150,14 @@ function ipv4(bytes: Uint8Array, from: number, to: number, spans: number[]): voi
       else break;
     }
     const after = end < to ? bytes[end]! : SPACE;
-    const glued = is(before, LETTER) || before === 0x5f || before === DASH || before === DOT || is(after, LETTER) || after === 0x5f || after === DASH;
+    const glued =
+      is(before, LETTER) ||
+      before === 0x5f ||
+      before === DASH ||
+      before === DOT ||
+      is(after, LETTER) ||
+      after === 0x5f ||
+      after === DASH;
     if (octets === 4 && !glued) spans.push(at, end);
     at = end;
   }
@@ -191,7 +212,8 @@ function awsKey(bytes: Uint8Array, from: number, to: number, spans: number[]): v
   for (const prefix of AKIA)
     for (let at = buffer.indexOf(prefix, from); at >= 0 && at + 20 <= to; at = buffer.indexOf(prefix, at + 1)) {
       let end = at;
-      while (end < to && end < at + 21 && (is(bytes[end], DIGIT) || (bytes[end]! >= 0x41 && bytes[end]! <= 0x5a))) end++;
+      while (end < to && end < at + 21 && (is(bytes[end], DIGIT) || (bytes[end]! >= 0x41 && bytes[end]! <= 0x5a)))
+        end++;
       if (end - at === 20 && !(at > from && is(bytes[at - 1], DIGIT | LETTER)) && !(end < to && is(bytes[end], LETTER)))
         spans.push(at, end);
     }

@@ -147,14 +147,7 @@ function isWordByte(byte: number): boolean {
 }
 
 /** In capitals, in brackets, before a colon at the beginning, or the value of a level. */
-function isUsualPlace(
-  bytes: Buffer,
-  from: number,
-  start: number,
-  end: number,
-  to: number,
-  english: boolean,
-): boolean {
+function isUsualPlace(bytes: Buffer, from: number, start: number, end: number, to: number, english: boolean): boolean {
   let before = start > from ? bytes[start - 1]! : SPACE;
   const after = end < to ? bytes[end]! : SPACE;
   if (before === BRACKET && after === 0x5d) return true;
