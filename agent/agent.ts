@@ -18,6 +18,8 @@ import { Health } from "./health.ts";
 import type { Log } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { type Pods, startPods } from "./pods/store.ts";
+import { namedIn } from "./process/match.ts";
+import { Plan } from "./process/plan.ts";
 import type { Chain } from "./tail/chain.ts";
 import { Checkpoints } from "./tail/checkpoints.ts";
 import { Tailer } from "./tail/discover.ts";
@@ -70,7 +72,7 @@ export class Agent {
 
   /** @throws FatalError when the agent can't work: no data folder, another instance, an address that is taken. */
   async start(): Promise<void> {
-    const { dataDir, source, kubernetes, nodeName, clusterName } = this.#config;
+    const { dataDir, source, kubernetes, nodeName, clusterName, processors, outputs } = this.#config;
     this.#checkpoints = await Checkpoints.open(dataDir, this.#log);
     this.#lock = await acquireLock(dataDir);
     this.#admin = await AdminServer.start(this.#config.admin, {
@@ -82,6 +84,12 @@ export class Agent {
     });
     this.#pods = await startPods({
       kubernetes,
+      settings: {
+        prefix: kubernetes.annotationPrefix,
+        allow: kubernetes.podSettings.allow,
+        outputs: outputs.map(({ name }) => name),
+      },
+      named: namedIn([{ processors }, ...outputs.map(({ match, processors }) => ({ match, processors }))]),
       nodeName,
       clusterName,
       env: this.#env,
@@ -178,6 +186,7 @@ export class Agent {
     const consumer = new Consumer(
       { ...source, name, memory },
       pods,
+      planOf(this.#config, config),
       lane,
       checkpoints,
       this.#clock,
@@ -186,6 +195,10 @@ export class Agent {
         read: (bytes, rows) => {
           metrics.readBytes.inc(label, bytes);
           metrics.records.inc(label, rows);
+        },
+        dropped: (processor, bytes, rows) => {
+          metrics.processorDropped.inc({ processor }, rows);
+          metrics.processorDroppedBytes.inc({ processor }, bytes);
         },
       },
       (chain) => this.#trim(chain),
@@ -234,6 +247,7 @@ export class Agent {
         error: null,
       },
       outputs,
+      wrongAnnotations: this.#pods?.wrongAnnotations() ?? [],
       containers: containerStatus(this.#pipelines.map(({ consumer }) => consumer)),
     };
   }
@@ -243,6 +257,7 @@ export class Agent {
     metrics.lagBytes.reset();
     let truncated = 0;
     const errors = { cri: 0, docker: 0, unknown: 0 };
+    metrics.processorEvents.reset();
     for (const { config, consumer, lane } of this.#pipelines) {
       const output = config.name;
       metrics.pendingBytes.set({ output }, consumer.budget.used);
@@ -251,6 +266,10 @@ export class Agent {
       errors.cri += consumer.counts.criErrors;
       errors.docker += consumer.counts.dockerErrors;
       errors.unknown += consumer.counts.unknownErrors;
+      for (const [name, count] of consumer.processed) {
+        const [processor = "", event = ""] = name.split(" ");
+        metrics.processorEvents.inc({ processor, event }, count);
+      }
       for (const [chain, cursor] of consumer.cursors) {
         const log = chain.segments[0]?.log;
         if (log === undefined) continue;
@@ -261,9 +280,17 @@ export class Agent {
     Metrics.total(metrics.truncated, truncated);
     metrics.parseErrors.reset();
     for (const [format, count] of Object.entries(errors)) metrics.parseErrors.inc({ format }, count);
+    metrics.wrongAnnotations.reset();
+    for (const { namespace, pod } of this.#pods?.wrongAnnotations() ?? [])
+      metrics.wrongAnnotations.inc({ namespace, pod });
     Metrics.total(metrics.checkpointWrites, this.#checkpoints?.writes ?? 0);
     Metrics.total(metrics.watchEvents, this.#pods?.watchEvents ?? 0);
     Metrics.total(metrics.watchRestarts, this.#pods?.watchRestarts ?? 0);
     metrics.synced.set(this.#pods?.synced === true ? 1 : 0);
   }
+}
+
+/** What the records of one output go through. */
+function planOf({ processors, source }: Config, { name, match, processors: own }: OutputConfig): Plan {
+  return new Plan({ output: name, common: processors, match, own, maxRecordBytes: source.maxRecordBytes });
 }

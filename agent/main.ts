@@ -8,6 +8,7 @@ import { formatProblem, type Loaded, loadConfig } from "./config/load.ts";
 import { jsonSchema } from "./config/schema.ts";
 import { runDemo } from "./demo.ts";
 import { errorCode, errorText, FatalError, UsageError } from "./errors.ts";
+import { explain as explainLog } from "./explain.ts";
 import { createLog, type Log } from "./log.ts";
 import { VERSION } from "./version.ts";
 
@@ -19,6 +20,8 @@ const HELP = `tailrace ${VERSION}: follows the container logs of a Kubernetes no
   tailrace validate [-c FILE]    check a configuration and print every problem; --no-files: don't look for secret files
   tailrace config [-c FILE]      print the effective configuration, all defaults filled in, secrets masked
   tailrace schema                print the configuration's JSON Schema
+  tailrace explain [-c FILE] LOGFILE
+                                 read a log (-: standard input) and tell what would become of each record; sends nothing
   tailrace demo                  no cluster needed: write sample pods' logs, run the agent on them, print the records
 
   -c, --config FILE   default ${DEFAULT_CONFIG}
@@ -31,9 +34,20 @@ Exit status: 0 fine, 1 can't go on, 2 wrong usage or configuration.
 interface Options {
   readonly config: string;
   readonly checkFiles: boolean;
+  /** What stands behind the command. */
+  readonly rest: readonly string[];
 }
 
-const COMMANDS: Record<string, (options: Options) => Promise<number>> = { run, validate, config, schema, demo };
+const COMMANDS: Record<string, (options: Options) => Promise<number>> = {
+  run,
+  validate,
+  config,
+  schema,
+  explain,
+  demo,
+};
+/** Commands that take an argument, with its name. */
+const ARGUMENTS: Readonly<Record<string, string>> = { explain: "LOGFILE" };
 
 async function main(args: readonly string[]): Promise<number> {
   let parsed: ReturnType<typeof parse>;
@@ -49,8 +63,11 @@ async function main(args: readonly string[]): Promise<number> {
   if (name === undefined) throw new UsageError("no command given");
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (command === undefined) throw new UsageError(`there is no command ${name}`);
-  if (rest.length > 0) throw new UsageError(`${name} takes no argument ${rest[0]}`);
-  return command({ config: values.config, checkFiles: values["no-files"] !== true });
+  const argument = ARGUMENTS[name];
+  if (argument !== undefined && rest.length === 0) throw new UsageError(`${name} needs ${argument}`);
+  const superfluous = rest[argument === undefined ? 0 : 1];
+  if (superfluous !== undefined) throw new UsageError(`${name} takes no argument ${superfluous}`);
+  return command({ config: values.config, checkFiles: values["no-files"] !== true, rest });
 }
 
 function parse(args: readonly string[]) {
@@ -71,7 +88,7 @@ function print(text: string): number {
   return 0;
 }
 
-function load({ config: file, checkFiles }: Options): Loaded {
+function load({ config: file, checkFiles }: Pick<Options, "config" | "checkFiles">): Loaded {
   return loadConfig(file, { env: process.env, hostname: hostname(), checkFiles });
 }
 
@@ -105,6 +122,20 @@ async function run(options: Options): Promise<number> {
   const log = createLog(loaded.config.logLevel);
   const agent = new Agent(loaded.config, loaded.hash, process.env, systemClock, log);
   return serve(agent, log);
+}
+
+async function explain(options: Options): Promise<number> {
+  const loaded = load({ ...options, checkFiles: false });
+  if ("problems" in loaded) return report(loaded);
+  const [file = "-"] = options.rest;
+  const now = Math.floor(systemClock.wall() / 1000);
+  try {
+    await explainLog(loaded.config, file, process.stdin, now, process.env, print);
+  } catch (error) {
+    if (errorCode(error) === "") throw error;
+    throw new FatalError(`can't read ${file}: ${errorText(error)}`);
+  }
+  return 0;
 }
 
 async function demo(): Promise<number> {

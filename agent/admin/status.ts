@@ -1,5 +1,6 @@
 /** The shape of /api/v1/status, and how containers come into it. */
 import type { Consumer } from "../consumer.ts";
+import type { WrongAnnotation } from "../pods/store.ts";
 
 export interface OutputStatus {
   readonly name: string;
@@ -36,6 +37,8 @@ export interface Status {
   readonly uptimeSeconds: number;
   readonly config: { readonly hash: string; readonly loadedAt: string; readonly error: string | null };
   readonly outputs: readonly OutputStatus[];
+  /** Settings of pods that are ignored, with what is wrong about them. */
+  readonly wrongAnnotations: readonly WrongAnnotation[];
   readonly containers: readonly ContainerStatus[];
 }
 

@@ -99,7 +99,8 @@ function problemOf(
     const guess = nearest(key, SETTINGS);
     return `there is no such setting; ${guess === undefined ? `allowed are ${SETTINGS.join(", ")}` : `did you mean ${guess}?`}`;
   }
-  if (!rules.allow.includes(setting)) return `the operator does not allow it; allowed are ${rules.allow.join(", ") || "none"}`;
+  if (!rules.allow.includes(setting))
+    return `the operator does not allow it; allowed are ${rules.allow.join(", ") || "none"}`;
   if (container !== undefined && containers.length > 0 && !containers.includes(container))
     return `the pod has no container ${container}; it has ${containers.join(", ")}`;
   const parsed = parseSetting(setting, value, rules);

@@ -16,8 +16,8 @@ export interface Conditions {
   readonly namespaces?: readonly string[] | undefined;
   readonly pods?: readonly string[] | undefined;
   readonly containers?: readonly string[] | undefined;
-  readonly labels?: Readonly<Record<string, readonly string[]>> | undefined;
-  readonly annotations?: Readonly<Record<string, readonly string[]>> | undefined;
+  readonly labels?: Readonly<Record<string, readonly string[] | undefined>> | undefined;
+  readonly annotations?: Readonly<Record<string, readonly string[] | undefined>> | undefined;
   readonly stream?: readonly string[] | undefined;
   readonly severity?: readonly string[] | undefined;
   readonly message?: readonly string[] | undefined;
@@ -177,4 +177,18 @@ export function severityProblem(text: string): { readonly name: string } | undef
 
 function own(map: Readonly<Record<string, string>>, key: string): string | undefined {
   return Object.hasOwn(map, key) ? map[key] : undefined;
+}
+
+/** Names of labels and annotations that any condition within a configuration asks for. */
+export function namedIn(config: unknown): { labels: Set<string>; annotations: Set<string> } {
+  const named = { labels: new Set<string>(), annotations: new Set<string>() };
+  const visit = (value: unknown): void => {
+    if (typeof value !== "object" || value === null) return;
+    const { match } = value as { match?: Conditions };
+    for (const map of ["labels", "annotations"] as const)
+      for (const name of Object.keys(match?.[map] ?? {})) named[map].add(name);
+    for (const item of Object.values(value)) visit(item);
+  };
+  visit(config);
+  return named;
 }

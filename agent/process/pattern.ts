@@ -103,8 +103,8 @@ class CompiledPattern implements Pattern {
 
 /** What RE2 has not, by its name. */
 function unavailable(source: string): string | undefined {
-  for (const [, escape, group] of source.matchAll(/\\(k<|[1-9])|\\.|\[(?:\\.|[^\]\\])*\]|\((\?<?[=!]|\?>)/gs)) {
-    if (escape !== undefined) return "backreferences";
+  for (const [, reference, group] of source.matchAll(/\\(k<|[1-9])|\\.|\[(?:\\.|[^\]\\])*\]|\((\?<?[=!]|\?>)/gs)) {
+    if (reference !== undefined) return "backreferences";
     if (group === "?=" || group === "?!") return "lookaheads";
     if (group === "?>") return "atomic groups";
     if (group !== undefined) return "lookbehinds";
@@ -114,7 +114,7 @@ function unavailable(source: string): string | undefined {
 
 /** JavaScript's \uXXXX, as RE2 writes it; a slash needs no escape there, but may have one. */
 function translate(source: string): string {
-  return source.replace(/\\(?:u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]+)\}|[^])/g, (all, four?: string, any?: string) => {
+  return source.replace(/\\(?:u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]+)\}|.)/gs, (all, four?: string, any?: string) => {
     const code = four ?? any;
     return code === undefined ? all : `\\x{${code}}`;
   });
@@ -142,4 +142,9 @@ export function isPlain(source: string, flags: string): boolean {
 /** The message of a row as text, for patterns. */
 export function messageText(batch: Batch, row: number): string {
   return batch.bytes.toString("utf8", batch.from[row], batch.to[row]);
+}
+
+/** A pattern as a test of messages in bytes. */
+export function messageTest(pattern: Pattern): (bytes: Buffer, from: number, to: number) => boolean {
+  return (bytes, from, to) => pattern.test(bytes.toString("utf8", from, to));
 }

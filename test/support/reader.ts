@@ -1,8 +1,8 @@
 /** Everything from the files to the lane's door, on real files: what an output would be given, kept as records. */
 import type { Receipt } from "../../agent/acks.ts";
-import { type Batch, STDERR, TRUNCATED, UNPARSED } from "../../agent/batch.ts";
+import { type Batch, DROPPED, STDERR, TRUNCATED, UNPARSED } from "../../agent/batch.ts";
 import { systemClock } from "../../agent/clock.ts";
-import { Consumer, type ConsumerOptions } from "../../agent/consumer.ts";
+import { Consumer, type ConsumerOptions, type Routing } from "../../agent/consumer.ts";
 import type { ContainerLog, Origin } from "../../agent/pods/origin.ts";
 import { Checkpoints } from "../../agent/tail/checkpoints.ts";
 import { Tailer } from "../../agent/tail/discover.ts";
@@ -19,6 +19,8 @@ export interface KeptRecord {
   readonly size: number;
   settle(how: "shipped" | "dropped"): void;
 }
+
+const NO_PROCESSORS: Routing = { refusal: () => undefined, steps: () => [] };
 
 const origins = new WeakMap<ContainerLog, Origin>();
 
@@ -41,7 +43,13 @@ export class Reader {
   /** Rows are accepted as they come. */
   accepting = true;
 
-  private constructor(root: string, checkpoints: Checkpoints, kept: KeptLog, options: Partial<ConsumerOptions>) {
+  private constructor(
+    root: string,
+    checkpoints: Checkpoints,
+    kept: KeptLog,
+    options: Partial<ConsumerOptions>,
+    routing: Routing,
+  ) {
     this.kept = kept;
     this.checkpoints = checkpoints;
     this.consumer = new Consumer(
@@ -55,11 +63,12 @@ export class Reader {
         ...options,
       },
       { origin: originOf, settled: () => true },
+      routing,
       { append: (batch, receipt) => this.#keep(batch, receipt) },
       checkpoints,
       systemClock,
       kept.log,
-      { read: () => {} },
+      { read: () => {}, dropped: () => {} },
       (chain) => {
         const file = this.consumer.cursors.get(chain)?.file;
         if (file !== undefined) chain.trim(file);
@@ -78,9 +87,14 @@ export class Reader {
     );
   }
 
-  static async start(root: string, options: Partial<ConsumerOptions> = {}, accepting = true): Promise<Reader> {
+  static async start(
+    root: string,
+    options: Partial<ConsumerOptions> = {},
+    accepting = true,
+    routing: Routing = NO_PROCESSORS,
+  ): Promise<Reader> {
     const kept = keepLog();
-    const reader = new Reader(root, await Checkpoints.open(`${root}/state`, kept.log), kept, options);
+    const reader = new Reader(root, await Checkpoints.open(`${root}/state`, kept.log), kept, options, routing);
     reader.accepting = accepting;
     reader.consumer.start();
     await reader.tailer.start();
@@ -98,19 +112,21 @@ export class Reader {
   }
 
   /** Bytes read, accepted, dropped and pending of all containers; throws when they do not add up. */
-  ledger(): { read: number; shipped: number; pending: number } {
-    let [read, shipped, pending] = [0, 0, 0];
+  ledger(): { read: number; shipped: number; pending: number; dropped: number } {
+    let [read, shipped, pending, byRule, dropped] = [0, 0, 0, 0, 0];
     for (const { ledger } of this.consumer.cursors.values()) {
       read += ledger.read;
       shipped += ledger.shipped;
       pending += ledger.pending;
+      dropped += ledger.droppedTotal;
+      byRule += ledger.droppedTotal - (ledger.dropped.get("test") ?? 0);
     }
     const kept = this.records.reduce((sum, { size }) => sum + size, 0);
     let unfinished = 0;
-    for (const { scanner } of this.consumer.cursors.values()) unfinished += scanner.pendingBytes;
-    if (read !== kept + unfinished && this.consumer.cursors.size > 0)
-      throw new Error(`${read} bytes read, ${kept} in rows, ${unfinished} in unfinished messages`);
-    return { read, shipped, pending };
+    for (const { pendingBytes } of this.consumer.cursors.values()) unfinished += pendingBytes;
+    if (read !== kept + byRule + unfinished && this.consumer.cursors.size > 0)
+      throw new Error(`${read} bytes read, ${kept} in rows, ${byRule} dropped, ${unfinished} in unfinished messages`);
+    return { read, shipped, pending, dropped };
   }
 
   /** As after a kill: checkpoints as they were last saved are all that is left. */
@@ -123,6 +139,7 @@ export class Reader {
   #keep(batch: Batch, receipt: Receipt): void {
     for (let row = 0; row < batch.rows; row++) {
       const flags = batch.flags[row] as number;
+      if ((flags & DROPPED) !== 0) continue;
       const size = batch.size[row] as number;
       const generation = batch.extra?.get(row)?.generation ?? batch.generation;
       let settled = false;

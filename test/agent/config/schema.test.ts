@@ -58,7 +58,18 @@ test("the JSON Schema forbids unknown keys and describes every key", () => {
     ([, schema]) => typeof schema.properties === "object" && schema.additionalProperties !== false && "type" in schema,
   );
   assert.deepEqual(lax, []);
-  const groups = new Set(["source", "kubernetes", "admin", "batch", "request", "retry", "deadLetter", "tls", "auth"]);
+  const groups = new Set([
+    "source",
+    "kubernetes",
+    "admin",
+    "batch",
+    "request",
+    "retry",
+    "deadLetter",
+    "tls",
+    "auth",
+    "podSettings",
+  ]);
   const silent = [...within(jsonSchema())].filter(
     ([path, { description }]) =>
       /\/properties\/\w+$/.test(path) &&
