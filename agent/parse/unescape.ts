@@ -70,7 +70,7 @@ export function hexAt(bytes: Uint8Array, at: number, to: number): number {
   return value;
 }
 
-function writeUtf8(bytes: Uint8Array, at: number, code: number): number {
+export function writeUtf8(bytes: Uint8Array, at: number, code: number): number {
   if (code < 0x80) {
     bytes[at++] = code;
   } else if (code < 0x800) {

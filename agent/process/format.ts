@@ -1,7 +1,12 @@
 /** What parsers of formats have in common: members in, as fields.ts wants them. */
+import { isUtf8 } from "node:buffer";
 import type { Rows } from "../batch.ts";
 import type { Fields } from "../fields.ts";
 import { BACKSLASH, QUOTE, SPACE } from "../parse/ascii.ts";
+import { unescapeJson } from "../parse/unescape.ts";
+import { appendRepaired } from "../parse/utf8.ts";
+import { unescapeGo } from "./quoted.ts";
+import { endOfScalar } from "./scalar.ts";
 
 /** A parser of messages. One per processor; it keeps nothing but scratch memory. */
 export interface Format {
@@ -13,6 +18,9 @@ export interface Format {
    * @returns false when the message is none of the format; what was added by then is the caller's to take back.
    */
   parse(rows: Rows, from: number, to: number, fields: Fields): boolean;
+  /** Names that stand for the message, and for the severity, where the configuration has no other. */
+  readonly messageAlias?: string;
+  readonly severityName?: string;
   /** It never adds two members of one name. */
   readonly unique?: boolean;
   /** Of the last message: where it stands as one JSON object with exactly the members added; from > to when it does not. */
@@ -43,6 +51,57 @@ export function addText(rows: Rows, fields: Fields, nameFrom: number, nameTo: nu
   const start = rows.used;
   appendText(rows, from, to);
   fields.add(nameFrom, nameTo, start, rows.used);
+}
+
+/** Adds a member whose value is the number bytes[from, to), digits only; with leading zeros, which JSON has not, text. */
+export function addNumber(
+  rows: Rows,
+  fields: Fields,
+  nameFrom: number,
+  nameTo: number,
+  from: number,
+  to: number,
+): void {
+  if (endOfScalar(rows.bytes, from, to) === to) fields.add(nameFrom, nameTo, from, to);
+  else addText(rows, fields, nameFrom, nameTo, from, to);
+}
+
+/** @returns the position behind the closing quote of the text that begins at bytes[from], a quote; -1: there is none. */
+export function endOfQuoted(bytes: Uint8Array, from: number, to: number): number {
+  let at = from + 1;
+  while (at < to && bytes[at] !== QUOTE) at += bytes[at] === BACKSLASH ? 2 : 1;
+  return at < to ? at + 1 : -1;
+}
+
+/**
+ * Adds a member whose value is the text in quotes bytes[from, to), quotes included, with the escapes of JSON and of Go.
+ * What is JSON as it stands is not copied.
+ */
+export function addQuoted(
+  rows: Rows,
+  fields: Fields,
+  nameFrom: number,
+  nameTo: number,
+  from: number,
+  to: number,
+): void {
+  if (isPlain(rows.bytes, from + 1, to - 1)) {
+    fields.add(nameFrom, nameTo, from, to);
+    return;
+  }
+  const inside = rows.used;
+  rows.reserve(to - from);
+  let length = unescapeJson(rows.bytes, from + 1, to - 1, inside);
+  if (length < 0) length = unescapeGo(rows.bytes, from + 1, to - 1, inside);
+  rows.used += length;
+  if (!isUtf8(rows.bytes.subarray(inside, rows.used))) {
+    const broken = Buffer.from(rows.bytes.subarray(inside, rows.used));
+    rows.used = inside;
+    appendRepaired(rows, broken, 0, length);
+  }
+  const value = rows.used;
+  appendText(rows, inside, value);
+  fields.add(nameFrom, nameTo, value, rows.used);
 }
 
 /** Appends the text bytes[from, to) as a JSON string, quotes included. */

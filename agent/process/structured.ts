@@ -29,6 +29,7 @@ export interface StructuredOptions {
 /** What severity a value is, by the common scale; 0: none. The value is JSON text. */
 export type SeverityOf = (bytes: Buffer, from: number, to: number) => number;
 
+const EMPTY = Buffer.alloc(0);
 /** Columns of the fields' table. */
 const WIDTH = 4;
 
@@ -43,6 +44,11 @@ export class Structured implements Processor {
   /** As they stand in JSON, where they need no escape that JSON does not demand. */
   readonly #timeKey: Buffer;
   readonly #messageKey: Buffer;
+  readonly #messageAlias: Buffer;
+  /** The one of the two that the message at hand has. */
+  #messageName: Buffer = EMPTY;
+  /** Whether it has its message, severity and time. A further member of such a name stays a field. */
+  readonly #taken = new Uint8Array(3);
   readonly #severityKey: Buffer;
   readonly #names: Names;
   readonly #moment = new Moment();
@@ -61,7 +67,9 @@ export class Structured implements Processor {
     this.#root = options.into === "root";
     this.#timeKey = nameInJson(options.timeKey);
     this.#messageKey = nameInJson(options.keepMessage ? "" : options.messageKey);
-    this.#severityKey = nameInJson(options.severityKey);
+    const alias = options.messageKey === "message" && !options.keepMessage ? format.messageAlias : undefined;
+    this.#messageAlias = nameInJson(alias ?? "");
+    this.#severityKey = nameInJson(options.severityKey || (format.severityName ?? ""));
     this.#names = new Names([this.#root ? "fields" : nameInJson(options.into).toString()]);
   }
 
@@ -104,6 +112,13 @@ export class Structured implements Processor {
   /** Takes out the members that become the record's message, time and severity. */
   #take(rows: Rows, row: number, fields: Fields, mark: number): void {
     let kept = mark;
+    this.#messageName = this.#messageKey;
+    if (this.#messageAlias.length > 0) {
+      let member = mark;
+      while (member < fields.used && !isNamed(rows, fields, member, this.#messageKey)) member++;
+      if (member === fields.used) this.#messageName = this.#messageAlias;
+    }
+    this.#taken.fill(0);
     for (let member = mark; member < fields.used; member++) {
       if (!this.#isTaken(rows, row, fields, member)) moveMember(fields, member, kept++);
     }
@@ -113,8 +128,9 @@ export class Structured implements Processor {
   #isTaken(rows: Rows, row: number, fields: Fields, member: number): boolean {
     const valueFrom = fields.valueFrom(member);
     const valueTo = fields.valueTo(member);
-    if (isNamed(rows, fields, member, this.#messageKey)) {
+    if (this.#taken[0] === 0 && isNamed(rows, fields, member, this.#messageName)) {
       if (rows.bytes[valueFrom] !== QUOTE) return false;
+      this.#taken[0] = 1;
       rows.reserve(valueTo - valueFrom);
       const length = unescapeJson(rows.bytes, valueFrom + 1, valueTo - 1, rows.used);
       rows.from[row] = rows.used;
@@ -122,16 +138,19 @@ export class Structured implements Processor {
       rows.to[row] = rows.used;
       return true;
     }
-    if (isNamed(rows, fields, member, this.#severityKey)) {
+    if (this.#taken[1] === 0 && isNamed(rows, fields, member, this.#severityKey)) {
       const severity = this.#severityOf(rows.bytes, valueFrom, valueTo);
-      if (severity > 0) rows.severities()[row] = severity;
-      return severity > 0;
+      if (severity === 0) return false;
+      this.#taken[1] = 1;
+      rows.severities()[row] = severity;
+      return true;
     }
-    if (!isNamed(rows, fields, member, this.#timeKey)) return false;
+    if (this.#taken[2] !== 0 || !isNamed(rows, fields, member, this.#timeKey)) return false;
     if (!this.#moment.read(rows.bytes, valueFrom, valueTo)) {
       this.counts.unreadableTimes++;
       return false;
     }
+    this.#taken[2] = 1;
     rows.seconds[row] = this.#moment.seconds;
     rows.nanos[row] = this.#moment.nanos;
     rows.digits[row] = this.#moment.digits;
