@@ -2,7 +2,7 @@
  * Group: the lines of one stream that are joined so far. While it has one line, and its batch lives, nothing is copied.
  * Holds at most `maxBytes` of text; who adds lines asks `fits` first.
  */
-import { type Generation, type Rows, TRUNCATED } from "../batch.ts";
+import { type Generation, JOINED, type Rows, TRUNCATED } from "../batch.ts";
 import { LF } from "../parse/ascii.ts";
 
 const EMPTY = Buffer.alloc(0);
@@ -131,7 +131,7 @@ export class Group {
     this.#append(rows.bytes, rows.from[row]!, rows.to[row]!);
     this.lines++;
     first.size += rows.size[row]!;
-    first.flags |= rows.flags[row]! & TRUNCATED;
+    first.flags |= JOINED | (rows.flags[row]! & TRUNCATED);
     first.cut += cutOff(rows, row);
     if (first.severity === 0) first.severity = rows.severity?.[row] ?? 0;
     rows.extra?.delete(row);

@@ -12,6 +12,8 @@ import { Edit } from "./edit.ts";
 import { Filter, Sample } from "./filter.ts";
 import type { Format } from "./format.ts";
 import { JsonFormat } from "./json.ts";
+import { KlogFormat } from "./klog.ts";
+import { LogfmtFormat } from "./logfmt.ts";
 import { compileMatch } from "./match.ts";
 import { Multiline } from "./multiline.ts";
 import { messageTest, parsePattern } from "./pattern.ts";
@@ -24,6 +26,7 @@ import { SeverityFinder, type SeverityName, severityOfValue } from "./severity.t
 import { Structured, type StructuredOptions } from "./structured.ts";
 import { Throttle } from "./throttle.ts";
 import { Starts } from "./trace.ts";
+import { ApacheFormat, NginxFormat } from "./web.ts";
 
 export interface PlanOptions {
   /** Of the output. */
@@ -190,7 +193,13 @@ function formatOf(
       return new JsonFormat();
     case "regex":
       return new RegexFormat(parsePattern(pattern ?? ""));
-    default:
-      throw new Error(`no parser for ${format}`);
+    case "logfmt":
+      return new LogfmtFormat();
+    case "klog":
+      return new KlogFormat();
+    case "nginx":
+      return new NginxFormat();
+    case "apache":
+      return new ApacheFormat();
   }
 }
