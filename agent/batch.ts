@@ -18,6 +18,9 @@ export const DROPPED = 8;
 /** The agent's own words, as a throttle's summary: the row stands for no bytes of the file. */
 export const SUMMARY = 16;
 
+/** The message was joined from several lines: what else than its first line it holds depends on when it was ended. */
+export const JOINED = 32;
+
 /** The scale of `Batch.severity`; 0 is unknown. */
 export const SEVERITIES = [
   "",

@@ -327,8 +327,10 @@ export class Consumer {
     this.retryUnsettled();
     const now = this.#clock.monotonic();
     for (const cursor of this.cursors.values()) {
-      if (cursor.queued || !cursor.overdue(now, this.#options.partialTimeout)) continue;
-      this.#giveUp(cursor, false);
+      if (cursor.queued) continue;
+      if (cursor.overdue(now, this.#options.partialTimeout)) this.#giveUp(cursor, false);
+      // The last look may have found more.
+      else this.wake(cursor.chain);
     }
   }
 

@@ -104,8 +104,10 @@ export class Cursor {
   /** An unfinished message that nobody has written to for `afterMs`, or rows that a processor held long enough. */
   overdue(now: number, afterMs: number): boolean {
     if (!this.#caughtUp) return false;
-    if (this.scanner.pendingBytes > 0) return now - (this.#file?.grownAt ?? now) >= afterMs;
-    return this.processors.dueAt <= now;
+    const due =
+      this.scanner.pendingBytes > 0 ? now - (this.#file?.grownAt ?? now) >= afterMs : this.processors.dueAt <= now;
+    // A last look: what was written since the last one may go on with what is held.
+    return due && this.#file?.refresh(now) === false;
   }
 
   /** All that is there was read, so what is held back has not its next line waiting in the file. */

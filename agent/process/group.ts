@@ -2,7 +2,7 @@
  * Group: the lines of one stream that are joined so far. While it has one line, and its batch lives, nothing is copied.
  * Holds at most `maxBytes` of text; who adds lines asks `fits` first.
  */
-import { type Generation, type Rows, TRUNCATED } from "../batch.ts";
+import { type Generation, JOINED, type Rows, TRUNCATED } from "../batch.ts";
 import { LF } from "../parse/ascii.ts";
 
 const EMPTY = Buffer.alloc(0);
@@ -58,7 +58,7 @@ export class Group {
   state = 0;
   /** Lines in it, without the one that may be. */
   lines = 0;
-  /** An empty line waits for the next one to say whether it is part of the group. */
+  /** A line waits for the next one to say whether it is part of the group. */
   hasMaybe = false;
   /** Time of the last line, the one that may be included. */
   seconds = 0;
@@ -74,6 +74,8 @@ export class Group {
   #to = 0;
   #bytes = EMPTY;
   #stored = 0;
+  /** Of the line that may be: it stands, behind a line end, behind what is stored. */
+  #maybeLength = 0;
   readonly #maxBytes: number;
 
   constructor(maxBytes: number) {
@@ -114,7 +116,8 @@ export class Group {
 
   /** Whether the row's line can be added. */
   fits(rows: Rows, row: number): boolean {
-    return this.#length + rows.to[row]! - rows.from[row]! + (this.hasMaybe ? 2 : 1) <= this.#maxBytes;
+    const maybe = this.hasMaybe ? 1 + this.#maybeLength : 0;
+    return this.#length + maybe + 1 + rows.to[row]! - rows.from[row]! <= this.#maxBytes;
   }
 
   /** Adds the row's line, behind the one that may be. */
@@ -123,23 +126,25 @@ export class Group {
     const first = this.#first;
     this.store(rows);
     if (this.hasMaybe) {
-      this.#append(rows.bytes, 0, 0);
+      this.#stored += 1 + this.#maybeLength;
       this.hasMaybe = false;
       this.lines++;
       first.size += this.#maybe.size;
     }
-    this.#append(rows.bytes, rows.from[row]!, rows.to[row]!);
+    this.#stored += this.#append(rows.bytes, rows.from[row]!, rows.to[row]!);
     this.lines++;
     first.size += rows.size[row]!;
-    first.flags |= rows.flags[row]! & TRUNCATED;
+    first.flags |= JOINED | (rows.flags[row]! & TRUNCATED);
     first.cut += cutOff(rows, row);
     if (first.severity === 0) first.severity = rows.severity?.[row] ?? 0;
     rows.extra?.delete(row);
   }
 
-  /** The row's line, an empty one, joins if the next one does. */
+  /** The row's line joins if the next one does. */
   addMaybe(rows: Rows, row: number, state: number): void {
     this.#touch(rows, row, state);
+    this.store(rows);
+    this.#maybeLength = this.#append(rows.bytes, rows.from[row]!, rows.to[row]!) - 1;
     this.#maybe.take(rows, row);
     this.hasMaybe = true;
   }
@@ -156,19 +161,21 @@ export class Group {
 
   /** Ends the group. @param row where it goes; the line that is no part of it goes into the row behind. @returns rows. */
   close(rows: Rows, row: number): number {
-    if (this.#from < 0) {
-      rows.reserve(this.#stored);
-      this.#bytes.copy(rows.bytes, rows.used, 0, this.#stored);
-      this.#first.put(rows, row, rows.used, rows.used + this.#stored);
-      rows.used += this.#stored;
-    } else {
-      this.#first.put(rows, row, this.#from, this.#to);
-    }
     const count = this.rows;
-    if (this.hasMaybe) this.#maybe.put(rows, row + 1, rows.used, rows.used);
+    if (this.#from < 0) this.#give(rows, this.#first, row, 0, this.#stored);
+    else this.#first.put(rows, row, this.#from, this.#to);
+    if (this.hasMaybe) this.#give(rows, this.#maybe, row + 1, this.#stored + 1, this.#maybeLength);
     this.state = 0;
     this.hasMaybe = false;
     return count;
+  }
+
+  /** Puts a row whose text is stored at `from`. */
+  #give(rows: Rows, held: HeldRow, row: number, from: number, length: number): void {
+    rows.reserve(length);
+    this.#bytes.copy(rows.bytes, rows.used, from, from + length);
+    held.put(rows, row, rows.used, rows.used + length);
+    rows.used += length;
   }
 
   /** Frees the memory of a closed group, so that an idle container holds none. */
@@ -186,12 +193,12 @@ export class Group {
     this.nanos = rows.nanos[row]!;
   }
 
-  /** A line end, and bytes[from, to). */
-  #append(bytes: Buffer, from: number, to: number): void {
+  /** Copies a line end and bytes[from, to) behind what is stored. @returns their length. */
+  #append(bytes: Buffer, from: number, to: number): number {
     this.#reserve(this.#stored + 1 + to - from);
     this.#bytes[this.#stored] = LF;
     bytes.copy(this.#bytes, this.#stored + 1, from, to);
-    this.#stored += 1 + to - from;
+    return 1 + to - from;
   }
 
   #reserve(need: number): void {

@@ -16,6 +16,12 @@ import { Group } from "./group.ts";
 import type { Holder, Match, Place, Processor } from "./processor.ts";
 import type { Joiner } from "./trace.ts";
 
+/**
+ * Milliseconds beyond `timeout` before the clock ends a group: a line that the runtime stamped in time, but wrote or we
+ * saw a little later, must not find it gone.
+ */
+const GRACE = 250;
+
 export interface MultilineOptions {
   /** Milliseconds. */
   readonly timeout: number;
@@ -61,9 +67,7 @@ export class Multiline implements Processor, Holder {
   }
 
   get dueAt(): number {
-    const { timeout } = this.#options;
-    const due = (group: Group): number => (group.state === 0 ? Number.POSITIVE_INFINITY : group.touchedAt + timeout);
-    return Math.min(due(this.#stdout), due(this.#stderr));
+    return Math.min(this.#dueAt(this.#stdout), this.#dueAt(this.#stderr));
   }
 
   process(rows: Rows, now: number): void {
@@ -95,18 +99,19 @@ export class Multiline implements Processor, Holder {
 
   release(rows: Rows, now: number): void {
     for (;;) {
-      const group = this.#oldest;
-      if (group === undefined) break;
-      const other = group === this.#stdout ? this.#stderr : this.#stdout;
-      const due = [group, other].find(
-        ({ state, touchedAt }) => state !== 0 && touchedAt + this.#options.timeout <= now,
-      );
+      const oldest = this.#oldest;
+      const newer = oldest === this.#stdout ? this.#stderr : this.#stdout;
+      const due = [oldest ?? newer, newer].find((group) => group.state !== 0 && this.#dueAt(group) <= now);
       if (due === undefined) break;
       this.#put = rows.rows;
       for (let i = due.rows; i > 0; i--) rows.add();
       this.#close(rows, due);
       due.release();
     }
+  }
+
+  #dueAt(group: Group): number {
+    return group.state === 0 ? Number.POSITIVE_INFINITY : group.touchedAt + this.#options.timeout + GRACE;
   }
 
   get #oldest(): Group | undefined {
