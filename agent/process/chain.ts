@@ -49,7 +49,7 @@ export class ProcessorChain {
 
   /** First bytes of the oldest rows held back. */
   *places(): Generator<Place> {
-    for (const { pendingFrom } of this.#holders) if (pendingFrom !== undefined) yield pendingFrom;
+    for (const holder of this.#holders) yield* holder.places();
   }
 
   /** What processors counted since construction, by "PROCESSOR COUNTER". */

@@ -61,9 +61,9 @@ export class Multiline implements Processor, Holder {
     return this.#stdout.heldBytes + this.#stderr.heldBytes;
   }
 
-  get pendingFrom(): Place | undefined {
-    const group = this.#oldest;
-    return group && { generation: group.generation, offset: group.offset };
+  places(): readonly Place[] {
+    const open = [this.#stdout, this.#stderr].filter(({ state }) => state !== 0);
+    return open.map(({ generation, offset }) => ({ generation, offset }));
   }
 
   get dueAt(): number {

@@ -45,8 +45,11 @@ export interface Holder {
   readonly pendingBytes: number;
   /** Memory that is held: bounded, whatever `pendingBytes` is. */
   readonly heldBytes: number;
-  /** First byte of the oldest row that is held. A checkpoint must not pass it. */
-  readonly pendingFrom: Place | undefined;
+  /**
+   * First bytes of what is held, of each stream: a checkpoint must not pass any. Which is the oldest is not the holder's to
+   * say, since a split message comes to it only when it is whole, after rows that began later.
+   */
+  places(): readonly Place[];
   /** Appends the rows of groups whose time is over. @param now monotonic milliseconds; Infinity: all, the log has ended. */
   release(rows: Rows, now: number): void;
   /** Monotonic milliseconds when `release` has something to do; Infinity while nothing is held. */

@@ -8,7 +8,7 @@
 import { type Generation, type Rows, SUMMARY } from "../batch.ts";
 import type { Origin } from "../pods/origin.ts";
 import { wanted } from "./match.ts";
-import { type Holder, type Match, OUT, type Processor, type Step } from "./processor.ts";
+import { type Holder, type Match, OUT, type Place, type Processor, type Step } from "./processor.ts";
 import { severityLevel } from "./severity.ts";
 
 export interface ThrottleOptions {
@@ -63,7 +63,6 @@ class ContainerThrottle implements Processor, Holder {
   /** It holds nothing back but its own words. */
   readonly pendingBytes = 0;
   readonly heldBytes = 0;
-  readonly pendingFrom = undefined;
   dueAt = Number.POSITIVE_INFINITY;
   readonly #options: ThrottleOptions;
   readonly #match: Match | undefined;
@@ -86,6 +85,10 @@ class ContainerThrottle implements Processor, Holder {
 
   get holder(): Holder {
     return this;
+  }
+
+  places(): readonly Place[] {
+    return [];
   }
 
   process(rows: Rows, now: number): void {
