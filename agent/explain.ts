@@ -269,7 +269,7 @@ function* changes(before: readonly Snapshot[], after: readonly Snapshot[]): Gene
     const say = (text: string): [number, string] => [now.offset, text];
     if (now.dropped && was?.dropped !== true) yield say("dropped");
     if (now.dropped) continue;
-    if (was === undefined) yield say(`gives back ${shown(now.message)}`);
+    if (was === undefined) yield say(`yields ${shown(now.message)}`);
     else if (now.message !== was.message) yield say(`message ${shown(now.message)}`);
     if (now.severity !== (was?.severity ?? "")) yield say(`severity ${now.severity}`);
     if (now.fields !== (was?.fields ?? "{}")) yield say(`fields ${now.fields}`);

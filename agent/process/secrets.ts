@@ -46,10 +46,14 @@ function creditCard(bytes: Uint8Array, from: number, to: number, spans: number[]
   }
 }
 
+/** Groups are at least so long but for the last; without that `4 4 4 4 …` would be walked 19 digits for every digit. */
+const SHORTEST_GROUP = 4;
+
 /** The end of the longest card number that begins here: digits in groups, with single spaces or dashes between, or -1. */
 function endOfCard(bytes: Uint8Array, from: number, to: number): number {
   let best = -1;
   let digits = 0;
+  let group = 0;
   let separator = 0;
   // Both sums at once, since how many digits will come is not known: with the last digit doubled, and with it not.
   let sum = 0;
@@ -59,9 +63,12 @@ function endOfCard(bytes: Uint8Array, from: number, to: number): number {
     const next = at + 1 < to ? bytes[at + 1]! : SPACE;
     if (!is(byte, DIGIT)) {
       if ((byte !== SPACE && byte !== DASH) || (separator !== 0 && separator !== byte) || !is(next, DIGIT)) break;
+      if (group < SHORTEST_GROUP) break;
+      group = 0;
       separator = byte;
       continue;
     }
+    group++;
     if (++digits > 19) break;
     const digit = byte - 0x30;
     const doubled = digit < 5 ? digit * 2 : digit * 2 - 9;

@@ -36,6 +36,7 @@ const CASES: Readonly<Record<Builtin, readonly (readonly [text: string, ...found
     // Missed: other separators, and groups of two kinds of them.
     ["4111.1111.1111.1111"],
     ["4111 1111-1111 1111"],
+    ["4 111 1111 1111 1111"],
   ],
   email: [
     ["user=foo.bar+x@example.co.uk, ok", "foo.bar+x@example.co.uk"],
