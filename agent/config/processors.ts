@@ -244,7 +244,8 @@ const optional = Object.fromEntries(Object.entries(PROCESSORS).map(([name, schem
 
 const processor = z.strictObject(optional).refine((item) => given(Object.values(item)) === 1, {
   message: `a list item has one key, which says what it does; allowed are ${Object.keys(PROCESSORS).join(", ")}`,
-  when: isObject,
+  // A mistyped key is told as such.
+  when: (payload) => isObject(payload) && payload.issues.length === 0,
 });
 export type ProcessorConfig = z.output<typeof processor>;
 

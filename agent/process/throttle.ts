@@ -77,7 +77,6 @@ class ContainerThrottle implements Processor, Holder {
   #seconds = 0;
   #nanos = 0;
   #digits = 0;
-  #summarisedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: ThrottleOptions, match: Match | undefined, bucketOf: (key: string) => Bucket) {
     this.#options = options;
@@ -106,11 +105,11 @@ class ContainerThrottle implements Processor, Holder {
       if (bucket.tokens >= Math.min(cost, burst)) bucket.tokens -= cost;
       else this.#drop(rows, row, now);
     }
-    if (this.dueAt <= now) this.release(rows, now);
+    if (this.dueAt <= now) this.release(rows);
   }
 
   /** Adds the summary of what was dropped since the last one. */
-  release(rows: Rows, now: number): void {
+  release(rows: Rows): void {
     if (this.#generation === undefined) return;
     const { rate, unit, per } = this.#options;
     const text = Buffer.from(
@@ -133,7 +132,6 @@ class ContainerThrottle implements Processor, Holder {
     this.#generation = undefined;
     this.#rows = 0;
     this.#bytes = 0;
-    this.#summarisedAt = now;
     this.dueAt = Number.POSITIVE_INFINITY;
   }
 
@@ -144,7 +142,7 @@ class ContainerThrottle implements Processor, Holder {
       this.#seconds = rows.seconds[row] as number;
       this.#nanos = rows.nanos[row] as number;
       this.#digits = rows.digits[row] as number;
-      this.dueAt = Math.max(now, this.#summarisedAt) + SUMMARY_MS;
+      this.dueAt = now + SUMMARY_MS;
     }
     this.#rows++;
     this.#bytes += rows.size[row] as number;
