@@ -6,8 +6,9 @@
  * that it holds, so that no row overtakes another.
  */
 import type { Rows } from "../batch.ts";
+import type { Place } from "../place.ts";
 import type { PodSettings } from "../pods/settings.ts";
-import type { Holder, Place, Processor, Step } from "./processor.ts";
+import type { Holder, Processor, Step } from "./processor.ts";
 
 /** What an output's records go through. */
 export interface Steps {
@@ -49,7 +50,7 @@ export class ProcessorChain {
 
   /** First bytes of the oldest rows held back. */
   *places(): Generator<Place> {
-    for (const { pendingFrom } of this.#holders) if (pendingFrom !== undefined) yield pendingFrom;
+    for (const holder of this.#holders) yield* holder.places();
   }
 
   /** What processors counted since construction, by "PROCESSOR COUNTER". */

@@ -12,8 +12,9 @@
  * leaves out; and rows with fields, which end one.
  */
 import { DROPPED, type Rows, STDERR, SUMMARY, UNPARSED } from "../batch.ts";
+import type { Place } from "../place.ts";
 import { Group } from "./group.ts";
-import type { Holder, Match, Place, Processor } from "./processor.ts";
+import type { Holder, Match, Processor } from "./processor.ts";
 import type { Joiner } from "./trace.ts";
 
 /**
@@ -61,9 +62,13 @@ export class Multiline implements Processor, Holder {
     return this.#stdout.heldBytes + this.#stderr.heldBytes;
   }
 
-  get pendingFrom(): Place | undefined {
-    const group = this.#oldest;
-    return group && { generation: group.generation, offset: group.offset };
+  places(): readonly Place[] {
+    const open = [this.#stdout, this.#stderr].filter(({ state }) => state !== 0);
+    return open.map((group) => ({
+      generation: group.generation,
+      offset: group.offset,
+      stderr: group === this.#stderr,
+    }));
   }
 
   get dueAt(): number {

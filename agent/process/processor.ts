@@ -10,8 +10,9 @@
  * - Fields are JSON text; see fields.ts. Parsers add members with `Fields.add` and `assign` them to the row.
  * - SUMMARY rows are the agent's own words, and pass untouched.
  */
-import { type Batch, DROPPED, type Generation, type Rows, SUMMARY } from "../batch.ts";
+import { type Batch, DROPPED, type Rows, SUMMARY } from "../batch.ts";
 import type { Fields } from "../fields.ts";
+import type { Place } from "../place.ts";
 import type { Origin } from "../pods/origin.ts";
 
 /** Flags of rows that no processor looks at. */
@@ -45,17 +46,15 @@ export interface Holder {
   readonly pendingBytes: number;
   /** Memory that is held: bounded, whatever `pendingBytes` is. */
   readonly heldBytes: number;
-  /** First byte of the oldest row that is held. A checkpoint must not pass it. */
-  readonly pendingFrom: Place | undefined;
+  /**
+   * First bytes of what is held, of each stream: a checkpoint must not pass any. Which is the oldest is not the holder's to
+   * say, since a split message comes to it only when it is whole, after rows that began later.
+   */
+  places(): readonly Place[];
   /** Appends the rows of groups whose time is over. @param now monotonic milliseconds; Infinity: all, the log has ended. */
   release(rows: Rows, now: number): void;
   /** Monotonic milliseconds when `release` has something to do; Infinity while nothing is held. */
   readonly dueAt: number;
-}
-
-export interface Place {
-  readonly generation: Generation;
-  readonly offset: number;
 }
 
 /** One item of a configuration's `processors`, checked and compiled. One per output and item. */

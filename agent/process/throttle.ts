@@ -6,6 +6,7 @@
  * flood, and a repeat is mostly decided alike.
  */
 import { type Generation, type Rows, SUMMARY } from "../batch.ts";
+import type { Place } from "../place.ts";
 import type { Origin } from "../pods/origin.ts";
 import { wanted } from "./match.ts";
 import { type Holder, type Match, OUT, type Processor, type Step } from "./processor.ts";
@@ -63,7 +64,6 @@ class ContainerThrottle implements Processor, Holder {
   /** It holds nothing back but its own words. */
   readonly pendingBytes = 0;
   readonly heldBytes = 0;
-  readonly pendingFrom = undefined;
   dueAt = Number.POSITIVE_INFINITY;
   readonly #options: ThrottleOptions;
   readonly #match: Match | undefined;
@@ -86,6 +86,10 @@ class ContainerThrottle implements Processor, Holder {
 
   get holder(): Holder {
     return this;
+  }
+
+  places(): readonly Place[] {
+    return [];
   }
 
   process(rows: Rows, now: number): void {

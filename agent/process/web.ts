@@ -88,7 +88,7 @@ class WebFormat {
     const method = endOfWord(bytes, from, to);
     const path = endOfWord(bytes, method + 1, to);
     const protocol = endOfWord(bytes, path + 1, to);
-    if (!isMethod(bytes, from, method) || path <= method + 1 || path >= to || protocol !== to) {
+    if (!isMethod(bytes, from, method) || path <= method + 1 || path + 1 >= to || protocol !== to) {
       this.text(rows, fields, "request", from, to);
       return;
     }

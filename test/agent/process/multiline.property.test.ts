@@ -209,7 +209,7 @@ test("records are what the slow twin says, for any lines, streams, chunks and ro
         rows.reset(origin, generationOf("the last"));
         multiline.release(rows, Number.POSITIVE_INFINITY);
         given.push(...read(rows));
-        assert.deepEqual([multiline.pendingBytes, multiline.heldBytes, multiline.pendingFrom], [0, 0, undefined]);
+        assert.deepEqual([multiline.pendingBytes, multiline.heldBytes, multiline.places()], [0, 0, []]);
         for (const { offset, generation } of given) assert.equal(generation, generations.get(offset));
         const foreign = new Set(all.filter((line) => line.foreign).map((line) => line.offset));
         for (const stream of ["stdout", "stderr"] as const) {
