@@ -140,7 +140,8 @@ function compileStep(config: ProcessorConfig, maxRecordBytes: number): Compiled 
   const match = compileMatch(options.match);
   if (config.drop !== undefined) return filter("drop", match, true);
   if (config.keep !== undefined) return filter("keep", match, false);
-  return { ...stepOf(config, match, maxRecordBytes), kind };
+  const step = stepOf(config, match, maxRecordBytes);
+  return { name: step.name, kind, create: () => step.create() };
 }
 
 function stepOf(config: ProcessorConfig, match: Match | undefined, maxRecordBytes: number): Step {

@@ -19,6 +19,7 @@ export interface RedactOptions {
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const MINUS = 0x2d;
 const MAX_MS = 40;
 
 export class Redact implements Processor {
@@ -86,7 +87,7 @@ export class Redact implements Processor {
         end++;
         // Names stay.
         if (bytes[skipBlanks(bytes, end, to)] !== 0x3a) clean = this.#cleanedString(bytes, at + 1, end - 1, escaped);
-      } else if (byte >= 0x30 && byte <= 0x39) {
+      } else if (byte === MINUS || (byte >= 0x30 && byte <= 0x39)) {
         while (
           end < to &&
           (bytes[end] as number) >= 0x2b &&

@@ -11,7 +11,14 @@ import { REPOSITORY } from "./kubernetes.ts";
 
 const read = (name: string): string => readFileSync(join(REPOSITORY, name), "utf8");
 
-const PAGES = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/operations.md", "docs/metrics.md"];
+const PAGES = [
+  "README.md",
+  "ARCHITECTURE.md",
+  "CHANGELOG.md",
+  "docs/operations.md",
+  "docs/metrics.md",
+  "docs/processors.md",
+];
 
 /** What prom-client's metrics have, though its types do not say so. */
 interface Described {

@@ -42,6 +42,7 @@ test("strings and numbers of fields are redacted at any depth, names and everyth
     to: "a@b.de",
     "a@b.de": 1,
     card: 4111111111111111,
+    minus: -4111111111111111,
     nested: { list: ["x", "c@d.de", { e: 'say "f@g.de"\n' }], ok: true, n: 1.5, nil: null },
     plain: 'kept " \\ é',
   });
@@ -50,6 +51,7 @@ test("strings and numbers of fields are redacted at any depth, names and everyth
     ["to", '"a\\"b"'],
     ["a@b.de", "1"],
     ["card", '"a\\"b"'],
+    ["minus", '"-a\\"b"'],
     ["nested", '{"list":["x","a\\"b",{"e":"say \\"a\\"b\\"\\n"}],"ok":true,"n":1.5,"nil":null}'],
     ["plain", '"kept \\" \\\\ é"'],
   ]);
@@ -69,7 +71,8 @@ test("an escape hides nothing", () => {
 });
 
 test("fields stay JSON whatever is in them, and nothing that is found remains", () => {
-  const value = fc.jsonValue({ maxDepth: 3 });
+  // Without what is a card number by chance.
+  const value = fc.jsonValue({ maxDepth: 3 }).filter((value) => !/[0-9]{13}/.test(JSON.stringify(value)));
   const leaf = fc.constantFrom("a@b.de", "4111111111111111", '"a@b.de\\', "\na@b.de\t", "é a@b.de");
   fc.assert(
     fc.property(fc.array(fc.oneof(value, leaf, fc.record({ k: leaf, v: value })), { maxLength: 5 }), (list) => {
