@@ -3,6 +3,7 @@
  * budget goes: read, scan, hand to the lane. And the way back: what the lane settles moves the container's checkpoint.
  */
 import type { Position, Receipt } from "./acks.ts";
+import { restoreAhead, saveAhead } from "./ahead.ts";
 import { type Batch, Rows } from "./batch.ts";
 import { Budget } from "./budget.ts";
 import type { Clock } from "./clock.ts";
@@ -182,7 +183,7 @@ export class Consumer {
       const file = chain.files.find(
         ({ log, fingerprint }) => log.restart === saved.restart && fingerprint === saved.fingerprint,
       );
-      if (file !== undefined) return { file, offset: saved.offset, time: saved.time };
+      if (file !== undefined) return { file, offset: saved.offset, time: saved.time, ...restoreAhead(chain, saved) };
       this.#log.warn(
         { output: this.name, container: chain.key, path: saved.path, offset: saved.offset },
         "the file that was being read is gone; reading goes on with the oldest one that is there",
@@ -339,13 +340,15 @@ export class Consumer {
     if (cursor.done) this.#finish(cursor);
   }
 
-  #save(cursor: Cursor, { file, offset, time }: Position): void {
+  #save(cursor: Cursor, position: Position): void {
+    const { file, offset, time } = position;
     if (file.fingerprint === "") return;
     this.#checkpoints.set(this.name, cursor.chain.key, {
       restart: file.log.restart,
       fingerprint: file.fingerprint,
       offset,
       time,
+      ...saveAhead(cursor.chain, position),
       path: file.path,
     });
   }

@@ -3,12 +3,12 @@
  * consumer's columns, moves on to the next generation when a file can get no more bytes, and ships an unfinished message
  * when nobody will finish it.
  */
-import { Acks, type Ledger, type LineTime, type Position } from "./acks.ts";
-import type { Rows } from "./batch.ts";
+import { Acks, type Ahead, type Ledger, type LineTime, type Position } from "./acks.ts";
+import { type Rows, STDERR } from "./batch.ts";
 import { Scanner, type ScannerOptions } from "./parse/scanner.ts";
+import type { Place } from "./place.ts";
 import type { Origin } from "./pods/origin.ts";
 import type { ProcessorChain } from "./process/chain.ts";
-import type { Place } from "./process/processor.ts";
 import type { Chain } from "./tail/chain.ts";
 import { endOfLines, type LogFile } from "./tail/file.ts";
 import type { GunzipReader } from "./tail/gunzip.ts";
@@ -17,12 +17,15 @@ import type { GunzipReader } from "./tail/gunzip.ts";
 export const CHUNK_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
 
+type Spot = Omit<Place, "stderr">;
+
 export class Cursor {
   readonly chain: Chain;
   readonly acks: Acks;
   readonly scanner: Scanner;
   readonly processors: ProcessorChain;
   readonly #maxLineBytes: number;
+  #ahead: Ahead | undefined;
   #file: LogFile | undefined;
   #offset: number;
   #gunzip: GunzipReader | undefined;
@@ -54,6 +57,7 @@ export class Cursor {
     this.#maxLineBytes = options.maxRecordBytes + CHUNK_BYTES;
     this.#file = start?.file;
     this.#offset = start?.offset ?? 0;
+    this.#ahead = start?.ahead;
     if (start !== undefined) [this.scanner.lastSeconds, this.scanner.lastNanos, this.scanner.lastDigits] = start.time;
     this.acks = new Acks(start, onSettled, onCommit);
   }
@@ -134,11 +138,25 @@ export class Cursor {
       return 0;
     }
     if (!(await file.identify())) return 0;
-    const consumed = await this.#chunk(rows, file);
-    this.#offset += consumed;
+    this.#passOver(file);
+    const length = await this.#chunk(rows, file);
+    // What is passed over was read, and settled, before the restart.
+    const consumed = length - this.scanner.takePassed();
+    this.#offset += length;
     this.ledger.read += consumed;
     this.processors.process(rows, now, Number.NEGATIVE_INFINITY);
     return consumed;
+  }
+
+  /** Lines of the stream that was ahead must not come again without the beginning of their message. */
+  #passOver(file: LogFile): void {
+    const ahead = this.#ahead;
+    if (ahead === undefined) return;
+    const { files } = this.chain;
+    const left = files.indexOf(ahead.file) - files.indexOf(file);
+    const before = left > 0 ? Number.POSITIVE_INFINITY : left === 0 ? ahead.offset : -1;
+    if (this.#offset >= before) this.#ahead = undefined;
+    this.scanner.passOver(ahead.stderr ? STDERR : 0, before);
   }
 
   /** Makes rows of what is unfinished or due. @param all also of what a processor would hold for longer. */
@@ -179,20 +197,39 @@ export class Cursor {
 
   /** How far the checkpoint may go once all that was read is settled. */
   get position(): Position | undefined {
-    let pending = this.scanner.pendingFrom;
+    const file = this.#file;
+    if (file === undefined) return undefined;
     const { lastSeconds, lastNanos, lastDigits } = this.scanner;
     const time: LineTime = [lastSeconds, lastNanos, lastDigits];
-    for (const place of this.processors.places())
-      if (pending === undefined || this.#isBefore(place, pending)) pending = place;
-    if (pending !== undefined) return { file: pending.generation as LogFile, offset: pending.offset, time };
-    return this.#file === undefined ? undefined : { file: this.#file, offset: this.#offset, time };
+    const end = { generation: file, offset: this.#offset };
+    const stdout = this.#settledTo(false, end);
+    const stderr = this.#settledTo(true, end);
+    const [behind, ahead] = this.#isBefore(stderr, stdout) ? [stderr, stdout] : [stdout, stderr];
+    const position = { file: behind.generation as LogFile, offset: behind.offset, time };
+    if (!this.#isBefore(behind, ahead)) return position;
+    return {
+      ...position,
+      ahead: { stderr: ahead === stderr, file: ahead.generation as LogFile, offset: ahead.offset },
+    };
+  }
+
+  /** Where the stream's first unfinished message begins; else the end of what was read, or of what is passed over. */
+  #settledTo(stderr: boolean, end: Spot): Spot {
+    let first: Spot | undefined;
+    for (const places of [this.scanner.places(), this.processors.places()])
+      for (const place of places)
+        if (place.stderr === stderr && (first === undefined || this.#isBefore(place, first))) first = place;
+    if (first !== undefined) return first;
+    const ahead = this.#ahead?.stderr === stderr ? this.#ahead : undefined;
+    const passed = ahead && { generation: ahead.file, offset: ahead.offset };
+    return passed !== undefined && this.#isBefore(end, passed) ? passed : end;
   }
 
   close(): void {
     this.#gunzip?.close();
   }
 
-  #isBefore(a: Place, b: Place): boolean {
+  #isBefore(a: Spot, b: Spot): boolean {
     if (a.generation === b.generation) return a.offset < b.offset;
     const { files } = this.chain;
     return files.indexOf(a.generation as LogFile) < files.indexOf(b.generation as LogFile);

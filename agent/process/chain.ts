@@ -6,8 +6,9 @@
  * that it holds, so that no row overtakes another.
  */
 import type { Rows } from "../batch.ts";
+import type { Place } from "../place.ts";
 import type { PodSettings } from "../pods/settings.ts";
-import type { Holder, Place, Processor, Step } from "./processor.ts";
+import type { Holder, Processor, Step } from "./processor.ts";
 
 /** What an output's records go through. */
 export interface Steps {

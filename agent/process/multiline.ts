@@ -12,8 +12,9 @@
  * leaves out; and rows with fields, which end one.
  */
 import { DROPPED, type Rows, STDERR, SUMMARY, UNPARSED } from "../batch.ts";
+import type { Place } from "../place.ts";
 import { Group } from "./group.ts";
-import type { Holder, Match, Place, Processor } from "./processor.ts";
+import type { Holder, Match, Processor } from "./processor.ts";
 import type { Joiner } from "./trace.ts";
 
 /**
@@ -63,7 +64,11 @@ export class Multiline implements Processor, Holder {
 
   places(): readonly Place[] {
     const open = [this.#stdout, this.#stderr].filter(({ state }) => state !== 0);
-    return open.map(({ generation, offset }) => ({ generation, offset }));
+    return open.map((group) => ({
+      generation: group.generation,
+      offset: group.offset,
+      stderr: group === this.#stderr,
+    }));
   }
 
   get dueAt(): number {

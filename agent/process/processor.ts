@@ -55,11 +55,6 @@ export interface Holder {
   readonly dueAt: number;
 }
 
-export interface Place {
-  readonly generation: Generation;
-  readonly offset: number;
-}
-
 /** One item of a configuration's `processors`, checked and compiled. One per output and item. */
 export interface Step {
   readonly name: string;

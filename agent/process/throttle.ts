@@ -6,9 +6,10 @@
  * flood, and a repeat is mostly decided alike.
  */
 import { type Generation, type Rows, SUMMARY } from "../batch.ts";
+import type { Place } from "../place.ts";
 import type { Origin } from "../pods/origin.ts";
 import { wanted } from "./match.ts";
-import { type Holder, type Match, OUT, type Place, type Processor, type Step } from "./processor.ts";
+import { type Holder, type Match, OUT, type Processor, type Step } from "./processor.ts";
 import { severityLevel } from "./severity.ts";
 
 export interface ThrottleOptions {

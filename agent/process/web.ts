@@ -88,7 +88,7 @@ class WebFormat {
     const method = endOfWord(bytes, from, to);
     const path = endOfWord(bytes, method + 1, to);
     const protocol = endOfWord(bytes, path + 1, to);
-    if (!isMethod(bytes, from, method) || path <= method + 1 || path >= to || protocol !== to) {
+    if (!isMethod(bytes, from, method) || path <= method + 1 || path + 1 >= to || protocol !== to) {
       this.text(rows, fields, "request", from, to);
       return;
     }
@@ -124,7 +124,7 @@ export class NginxFormat extends WebFormat implements Format {
     const tidTo = endOfNumber(bytes, tid, to);
     if (bytes[levelTo] !== CLOSE_BRACKET || bytes[pidTo] !== HASH || bytes[tidTo] !== COLON || tidTo >= to)
       return false;
-    let at = Math.min(tidTo + 2, to);
+    let at = skipBlank(bytes, tidTo + 1, to);
     this.text(rows, fields, "time", from, from + time.length - 2);
     this.text(rows, fields, "level", level, levelTo);
     this.number(rows, fields, "pid", pid, pidTo);
@@ -152,12 +152,14 @@ export class NginxFormat extends WebFormat implements Format {
       const keyTo = endOfLetters(rows.bytes, key, to);
       const name = contextName(rows.bytes, key, keyTo);
       const value = keyTo + 2;
-      if (name === undefined || value > to || rows.bytes[keyTo] !== COLON) return false;
+      const blank = rows.bytes[keyTo] === COLON && rows.bytes[keyTo + 1] === SPACE;
+      if (name === undefined || value > to || !blank) return false;
       at = nextContext(rows.bytes, value, to);
       if (value < at && rows.bytes[value] === QUOTE) {
         if (at < value + 2 || rows.bytes[at - 1] !== QUOTE) return false;
         this.text(rows, fields, name, value + 1, at - 1);
       } else {
+        if (rows.bytes.subarray(value, at).includes(COMMA)) return false;
         this.text(rows, fields, name, value, at);
       }
     }
@@ -208,7 +210,7 @@ export class ApacheFormat extends WebFormat implements Format {
     let at = levelTo + 1;
     for (let next = this.#bracket(rows, fields, at, to); next > 0; next = this.#bracket(rows, fields, at, to))
       at = next;
-    this.text(rows, fields, "message", Math.min(at + 1, to), to);
+    this.text(rows, fields, "message", skipBlank(bytes, at, to), to);
     return true;
   }
 
@@ -242,6 +244,11 @@ function endOfWord(bytes: Buffer, from: number, to: number): number {
   let at = from;
   while (at < to && bytes[at] !== SPACE) at++;
   return Math.min(at, to);
+}
+
+/** Behind the blank at `from`, where there is one. */
+function skipBlank(bytes: Buffer, from: number, to: number): number {
+  return from < to && bytes[from] === SPACE ? from + 1 : from;
 }
 
 function endOfNumber(bytes: Buffer, from: number, to: number): number {

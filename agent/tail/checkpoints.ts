@@ -20,8 +20,17 @@ export interface SavedPosition {
   readonly offset: number;
   /** Of the last good line before the offset. */
   readonly time: LineTime;
+  /** So far one of the streams is settled, which is farther. */
+  readonly ahead?: SavedAhead;
   /** The file's name when last seen; for people, never for finding it again. */
   readonly path: string;
+}
+
+export interface SavedAhead {
+  readonly stderr: boolean;
+  readonly restart: number;
+  readonly fingerprint: string;
+  readonly offset: number;
 }
 
 const VERSION = 1;

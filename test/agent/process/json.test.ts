@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { Rows } from "../../../agent/batch.ts";
 import { JsonFormat } from "../../../agent/process/json.ts";
-import { Members } from "../../../agent/process/members.ts";
 import type { StructuredOptions } from "../../../agent/process/structured.ts";
-import { depthOf, isObject, keep } from "../../reference/json.ts";
 import { structure } from "../../support/structuring.ts";
+import { checkJson } from "../../support/twins.ts";
 
 const RECORD = 1_790_000_000;
 
@@ -240,22 +238,7 @@ const damaged = fc
 
 test("json: a text is an object where JSON.parse says so, and all of it is kept, for any text", () => {
   fc.assert(
-    fc.property(fc.oneof(soup, object, damaged, fc.json()), (text) => {
-      const bytes = Buffer.from(`x${text}}"`);
-      const members = new Members();
-      const found = members.scan(bytes, 1, bytes.length - 2);
-      const well = bytes.toString("utf8", 1, bytes.length - 2);
-      assert.equal(found, isObject(well));
-      if (!found) return;
-      assert.equal(members.depth, depthOf(well));
-      const rows = new Rows(16, 1);
-      members.append(rows, members.from, members.to);
-      const copied = rows.bytes.toString("utf8", 0, rows.used);
-      assert.deepEqual(keep(copied), keep(well));
-      assert.doesNotMatch(copied, /[\r\n]|\\ud[89ab]..(?!\\ud[c-f])/i);
-      assert.equal(members.isClean(members.from, members.to), copied === well.trim());
-      assert.equal(new Set(Array.from({ length: members.count }, (_, i) => members.name(i))).size, members.count);
-    }),
+    fc.property(fc.oneof(soup, object, damaged, fc.json()), (text) => checkJson(text)),
     { numRuns: 5000 },
   );
 });

@@ -93,9 +93,9 @@ test("settings that change give back what the former chain holds, before any lat
   assert.deepEqual(messagesOf(second), ["S a\n b\n c", "S d"]);
   assert.equal(chain.pendingBytes, 0);
   // From now on the pod's own preset joins.
-  const third = rowsOf(["S e", " f", "java.lang.Error: x", "\tat a.b(C.java:1)"], second.origin);
+  const third = rowsOf(["e", "f", "java.lang.Error: x", "\tat a.b(C.java:1)"], second.origin);
   chain.process(third, 0, Number.POSITIVE_INFINITY);
-  assert.deepEqual(messagesOf(third), ["S e", " f", "java.lang.Error: x\n\tat a.b(C.java:1)"]);
+  assert.deepEqual(messagesOf(third), ["e", "f", "java.lang.Error: x\n\tat a.b(C.java:1)"]);
 });
 
 test("without processors nothing is made for a batch", (context) => {
