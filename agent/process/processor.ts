@@ -10,7 +10,8 @@
  * - Fields are JSON text; see fields.ts. Parsers add members with `Fields.add` and `assign` them to the row.
  * - SUMMARY rows are the agent's own words, and pass untouched.
  */
-import { type Batch, DROPPED, type Generation, type Rows, SUMMARY } from "../batch.ts";
+import { type Batch, DROPPED, type Rows, SUMMARY } from "../batch.ts";
+import type { Place } from "../place.ts";
 import type { Origin } from "../pods/origin.ts";
 
 /** Flags of rows that no processor looks at. */
