@@ -155,8 +155,10 @@ export class Cursor {
     const { files } = this.chain;
     const left = files.indexOf(ahead.file) - files.indexOf(file);
     const before = left > 0 ? Number.POSITIVE_INFINITY : left === 0 ? ahead.offset : -1;
-    if (this.#offset >= before) this.#ahead = undefined;
-    this.scanner.passOver(ahead.stderr ? STDERR : 0, before);
+    const done = this.#offset >= before;
+    if (done) this.#ahead = undefined;
+    // The offset means nothing in the next file.
+    this.scanner.passOver(ahead.stderr ? STDERR : 0, done ? -1 : before);
   }
 
   /** Makes rows of what is unfinished or due. @param all also of what a processor would hold for longer. */
