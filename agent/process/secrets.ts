@@ -218,23 +218,28 @@ function awsKey(bytes: Uint8Array, from: number, to: number, spans: number[]): v
   const buffer = bytes as Buffer;
   for (const prefix of AKIA)
     for (let at = buffer.indexOf(prefix, from); at >= 0 && at + 20 <= to; at = buffer.indexOf(prefix, at + 1)) {
+      if (at > from && is(bytes[at - 1], DIGIT | LETTER)) continue;
       let end = at;
       while (end < to && end < at + 21 && (is(bytes[end], DIGIT) || (bytes[end]! >= 0x41 && bytes[end]! <= 0x5a)))
         end++;
-      if (end - at === 20 && !(at > from && is(bytes[at - 1], DIGIT | LETTER)) && !(end < to && is(bytes[end], LETTER)))
-        spans.push(at, end);
+      if (end - at === 20 && !(end < to && is(bytes[end], LETTER))) spans.push(at, end);
     }
-  for (const word of SECRET)
+  for (const word of SECRET) {
+    // What was looked at behind one word is not looked at again behind the next.
+    let seen = from;
     for (let at = buffer.indexOf(word, from); at >= 0 && at < to; at = buffer.indexOf(word, at + 1)) {
       const last = Math.min(to, at + 64);
-      for (let start = at + word.length; start < last; start++) {
+      for (let start = Math.max(at + word.length, seen); start < last; start++) {
+        seen = start + 1;
         if (!is(bytes[start], BEARER) || is(bytes[start - 1], BEARER)) continue;
         let end = start;
         while (end < to && end < start + 41 && is(bytes[end], BEARER)) end++;
         if (end - start === 40) spans.push(start, end);
         start = end;
+        seen = end + 1;
       }
     }
+  }
 }
 
 export const FINDERS = { creditCard, email, ipv4, jwt, bearerToken, awsKey } satisfies Record<string, Finder>;
