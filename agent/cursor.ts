@@ -154,9 +154,10 @@ export class Cursor {
     if (ahead === undefined) return;
     const { files } = this.chain;
     const left = files.indexOf(ahead.file) - files.indexOf(file);
-    const before = left > 0 ? Number.POSITIVE_INFINITY : left === 0 ? ahead.offset : -1;
-    if (this.#offset >= before) this.#ahead = undefined;
-    this.scanner.passOver(ahead.stderr ? STDERR : 0, before);
+    const before = left > 0 ? Number.POSITIVE_INFINITY : left === 0 ? ahead.offset : 0;
+    const reached = this.#offset >= before;
+    if (reached) this.#ahead = undefined;
+    this.scanner.passOver(ahead.stderr ? STDERR : 0, reached ? -1 : before);
   }
 
   /** Makes rows of what is unfinished or due. @param all also of what a processor would hold for longer. */
