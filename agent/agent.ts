@@ -1,7 +1,8 @@
 /**
- * START READING HERE. The agent: builds everything from a configuration, runs it, and stops it in order.
+ * START READING HERE. The agent: builds everything from a configuration, runs it, and stops it in order. More than 300
+ * lines, for the whole wiring is to be seen in one place.
  *
- *   Tailer (finds files) -> Consumer per output (reads, scans) -> Lane (batches, sends, retries) -> Output (encodes)
+ *   Tailer (finds files) -> Consumer per output (reads, scans, processes) -> Lane (batches, sends, retries) -> Output (encodes)
  *                                  ^                                  |
  *                             Checkpoints  <-  Acks (contiguous)  <---+
  */

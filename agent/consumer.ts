@@ -1,6 +1,7 @@
 /**
  * Consumer: one per output. Gives each container with unread bytes a turn of one chunk, as far as the output's byte
- * budget goes: read, scan, hand to the lane. And the way back: what the lane settles moves the container's checkpoint.
+ * budget goes: read, scan, process, hand to the lane. And the way back: what the lane settles moves the container's
+ * checkpoint. More than 300 lines, since turns, ticks and accounts work on one state that nobody else may touch.
  */
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";

@@ -2,6 +2,8 @@
  * Cursor: where one output stands in one container's chain. It reads the next chunk of complete lines into the
  * consumer's columns, moves on to the next generation when a file can get no more bytes, and ships an unfinished message
  * when nobody will finish it. What it can't read any more it counts as lost, and goes on behind it.
+ *
+ * More than 300 lines, since reading, passing over, giving up and the checkpoint's place all turn on one position.
  */
 import { Acks, type Ahead, type Ledger, type LineTime, type Position } from "./acks.ts";
 import { type Rows, STDERR } from "./batch.ts";

@@ -1,6 +1,7 @@
 /**
  * An API server on loopback that lists and watches as the real one does (seen with kube-apiserver 1.34) and misbehaves on
  * script: compaction, hang-ups, silence, refusals. Holds pods and namespaces; knows nothing of what is not asked for here.
+ * More than 300 lines: one server, whose answers depend on one history.
  */
 import { readFileSync } from "node:fs";
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
