@@ -17,6 +17,15 @@ export interface Position {
   readonly offset: number;
   /** Of the last good line before it: lines without a time get this one, on every reading the same. */
   readonly time: LineTime;
+  /** Of this stream more is settled: its lines before that place, too. */
+  readonly ahead?: Ahead;
+}
+
+/** How far one stream is settled that is ahead of the other, whose unfinished message holds the checkpoint back. */
+export interface Ahead {
+  readonly stderr: boolean;
+  readonly file: LogFile;
+  readonly offset: number;
 }
 
 /** Who learns that rows are settled. */

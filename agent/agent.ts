@@ -2,7 +2,7 @@
  * START READING HERE. The agent: builds everything from a configuration, runs it, takes up changed configurations, and
  * stops it in order.
  *
- *   Tailer (finds files) -> Consumer per output (reads, scans) -> Lane (batches, sends, retries) -> Output (encodes)
+ *   Tailer (finds files) -> Consumer per output (reads, scans, processes) -> Lane (batches, sends, retries) -> Output (encodes)
  *                                  ^                                  |
  *                             Checkpoints  <-  Acks (contiguous)  <---+
  */
@@ -25,6 +25,7 @@ import { Metrics } from "./metrics.ts";
 import { Pipelines } from "./pipelines.ts";
 import { CurrentPods } from "./pods/current.ts";
 import type { PodsOptions } from "./pods/store.ts";
+import { namedIn } from "./process/match.ts";
 import { type Plan, planReload } from "./reload.ts";
 import { Checkpoints } from "./tail/checkpoints.ts";
 import { systemDescriptors } from "./tail/descriptors.ts";
@@ -227,8 +228,21 @@ export class Agent {
     return createOutput(config, { env: this.#env });
   }
 
-  #podsOptions({ kubernetes, nodeName, clusterName }: Config): PodsOptions {
-    return { kubernetes, nodeName, clusterName, env: this.#env, log: this.#log, clock: this.#clock };
+  #podsOptions({ kubernetes, nodeName, clusterName, processors, outputs }: Config): PodsOptions {
+    return {
+      kubernetes,
+      settings: {
+        prefix: kubernetes.annotationPrefix,
+        allow: kubernetes.podSettings.allow,
+        outputs: outputs.map(({ name }) => name),
+      },
+      named: namedIn([{ processors }, ...outputs.map(({ match, processors }) => ({ match, processors }))]),
+      nodeName,
+      clusterName,
+      env: this.#env,
+      log: this.#log,
+      clock: this.#clock,
+    };
   }
 
   /** Why the agent is not ready; "" when it is. */
@@ -252,6 +266,7 @@ export class Agent {
         restart: this.#restart,
       },
       outputs: pipelines.map((pipeline) => pipeline.status(now)),
+      wrongAnnotations: this.#pods?.wrongAnnotations() ?? [],
       containers: containerStatus(pipelines.map(({ consumer }) => consumer)),
     };
   }
@@ -260,6 +275,9 @@ export class Agent {
     for (const [state, count] of this.#tailer?.states() ?? []) metrics.sourceFiles.set({ state }, count);
     metrics.openFiles.set(this.#descriptors.size);
     this.#pipelines?.collect(metrics);
+    metrics.wrongAnnotations.reset();
+    for (const { namespace, pod } of this.#pods?.wrongAnnotations() ?? [])
+      metrics.wrongAnnotations.inc({ namespace, pod });
     Metrics.total(metrics.checkpointWrites, this.#checkpoints?.writes ?? 0);
     Metrics.total(metrics.watchEvents, this.#pods?.watchEvents ?? 0);
     Metrics.total(metrics.watchRestarts, this.#pods?.watchRestarts ?? 0);

@@ -4,6 +4,7 @@
  * A line costs no object: scanners fill `Rows`, processors flag or rewrite rows, outputs encode from columns to bytes.
  * A batch lives for one synchronous pass (read, scan, process, append): whoever needs something of it later copies it.
  */
+import { Fields } from "./fields.ts";
 import type { Origin } from "./pods/origin.ts";
 
 /** Bits of `Batch.flags`. */
@@ -14,6 +15,25 @@ export const TRUNCATED = 2;
 export const UNPARSED = 4;
 /** A rule dropped the row and counted it; outputs skip it. */
 export const DROPPED = 8;
+/** The agent's own words, as a throttle's summary: the row stands for no bytes of the file. */
+export const SUMMARY = 16;
+
+/** The message was joined from several lines: what else than its first line it holds depends on when it was ended. */
+export const JOINED = 32;
+
+/** The scale of `Batch.severity`; 0 is unknown. */
+export const SEVERITIES = [
+  "",
+  "trace",
+  "debug",
+  "info",
+  "notice",
+  "warn",
+  "error",
+  "critical",
+  "alert",
+  "emergency",
+] as const;
 
 /** One file of a container's chain, as far as records need it. */
 export interface Generation {
@@ -57,6 +77,10 @@ export interface Batch {
   readonly size: Float64Array;
   /** By row; undefined when no row of the batch has any. */
   readonly extra: ReadonlyMap<number, RowExtra> | undefined;
+  /** Index into SEVERITIES by row; undefined when no processor found any. */
+  readonly severity: Uint8Array | undefined;
+  /** Undefined when no processor found any; see fields.ts. */
+  readonly fields: Fields | undefined;
 }
 
 /** The mutable columns that a scanner fills. One per consumer, used again for every chunk. */
@@ -76,7 +100,14 @@ export class Rows implements Batch {
   flags: Uint8Array;
   size: Float64Array;
   extra: Map<number, RowExtra> | undefined;
+  severity: Uint8Array | undefined;
+  fields: Fields | undefined;
+  /** What processors dropped: rows and the bytes of the file that they stand for, by the processor's name. */
+  readonly drops = new Map<string, { rows: number; bytes: number }>();
   #capacity: number;
+  /** Kept between batches, so that a processor makes neither anew for each. */
+  #severity: Uint8Array | undefined;
+  #fields: Fields | undefined;
 
   /** @param bytes room for one chunk and some joined messages; grows. @param capacity rows; grows. */
   constructor(bytes = 128 * 1024, capacity = 2048) {
@@ -99,12 +130,75 @@ export class Rows implements Batch {
     this.rows = 0;
     this.used = 0;
     this.extra = undefined;
+    this.severity = undefined;
+    this.fields = undefined;
+    if (this.drops.size > 0) this.drops.clear();
   }
 
   /** Makes room for one more row and returns its index; the caller fills every column. */
   add(): number {
     if (this.rows === this.#capacity) this.#grow();
+    if (this.severity !== undefined) this.severity[this.rows] = 0;
+    if (this.fields !== undefined) this.fields.count[this.rows] = 0;
     return this.rows++;
+  }
+
+  /** The column of severities, made on first use with 0 for each row. */
+  severities(): Uint8Array {
+    if (this.severity !== undefined) return this.severity;
+    if (this.#severity === undefined || this.#severity.length < this.#capacity)
+      this.#severity = new Uint8Array(this.#capacity);
+    else this.#severity.fill(0, 0, this.rows);
+    this.severity = this.#severity;
+    return this.severity;
+  }
+
+  /** The fields, made on first use with none for each row. */
+  members(): Fields {
+    if (this.fields !== undefined) return this.fields;
+    this.#fields ??= new Fields(this.#capacity);
+    if (this.#fields.count.length < this.#capacity) this.#fields.grow(this.#capacity);
+    this.#fields.reset(this.rows);
+    this.fields = this.#fields;
+    return this.fields;
+  }
+
+  /** Drops a row by a rule: it stays in its place, flagged, and is counted. A row is dropped once. */
+  drop(row: number, processor: string): void {
+    this.flags[row] = (this.flags[row] as number) | DROPPED;
+    let drop = this.drops.get(processor);
+    if (drop === undefined) {
+      drop = { rows: 0, bytes: 0 };
+      this.drops.set(processor, drop);
+    }
+    drop.rows++;
+    drop.bytes += this.size[row] as number;
+  }
+
+  /**
+   * Writes all columns of row `from` over those of row `to`. For who takes rows out or puts some in between: `from` is
+   * garbage afterwards, and `rows` is the caller's to set.
+   */
+  move(from: number, to: number): void {
+    if (from === to) return;
+    this.offset[to] = this.offset[from]!;
+    this.from[to] = this.from[from]!;
+    this.to[to] = this.to[from]!;
+    this.seconds[to] = this.seconds[from]!;
+    this.nanos[to] = this.nanos[from]!;
+    this.digits[to] = this.digits[from]!;
+    this.flags[to] = this.flags[from]!;
+    this.size[to] = this.size[from]!;
+    if (this.severity !== undefined) this.severity[to] = this.severity[from]!;
+    if (this.fields !== undefined) {
+      this.fields.first[to] = this.fields.first[from]!;
+      this.fields.count[to] = this.fields.count[from]!;
+    }
+    if (this.extra === undefined) return;
+    const extra = this.extra.get(from);
+    this.extra.delete(from);
+    if (extra === undefined) this.extra.delete(to);
+    else this.extra.set(to, extra);
   }
 
   /** Makes room for `length` more bytes after `used`. `bytes` may be another Buffer afterwards. */
@@ -141,5 +235,8 @@ export class Rows implements Batch {
     this.digits = grow(this.digits, new Uint8Array(this.#capacity));
     this.flags = grow(this.flags, new Uint8Array(this.#capacity));
     this.size = grow(this.size, new Float64Array(this.#capacity));
+    if (this.severity !== undefined)
+      this.severity = this.#severity = grow(this.severity, new Uint8Array(this.#capacity));
+    this.fields?.grow(this.#capacity);
   }
 }

@@ -1,6 +1,7 @@
 /**
  * Consumer: one per output. Gives each container with unread bytes a turn of one chunk, as far as the output's byte
- * budget goes: read, scan, hand to the lane. And the way back: what the lane settles moves the container's checkpoint.
+ * budget goes: read, scan, process, hand to the lane. And the way back: what the lane settles moves the container's
+ * checkpoint. More than 300 lines, since turns, ticks and accounts work on one state that nobody else may touch.
  */
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
@@ -16,6 +17,7 @@ import { type Log, Throttle } from "./log.ts";
 import { Losses } from "./losses.ts";
 import type { Scanner, ScannerOptions } from "./parse/scanner.ts";
 import type { ContainerLog, Origin } from "./pods/origin.ts";
+import { ProcessorChain, type Steps } from "./process/chain.ts";
 import { restore, save } from "./resume.ts";
 import type { Chain } from "./tail/chain.ts";
 import type { Checkpoints } from "./tail/checkpoints.ts";
@@ -27,6 +29,12 @@ export interface Origins {
   origin(log: ContainerLog): Origin;
   /** Whether reading may begin: the pod is known, or was waited for long enough. */
   settled(log: ContainerLog): boolean;
+}
+
+/** What becomes of records on their way to the lane. */
+export interface Routing extends Steps {
+  /** The rule by which no record of this origin gets through, so that nothing need be read; undefined when some may. */
+  refusal(origin: Origin): string | undefined;
 }
 
 /** The lane, as consumers need it. */
@@ -48,6 +56,8 @@ export interface ConsumerOptions extends ScannerOptions {
 /** Counted per turn, never per row. */
 export interface ConsumerEvents {
   read(bytes: number, rows: number): void;
+  /** By a rule: a processor, or what else keeps a record from the output. Rows that were not read are not known: 0. */
+  dropped(processor: string, bytes: number, rows: number): void;
   /** Bytes that were never read; 0 where nobody knows how many. */
   lost(bytes: number, reason: string): void;
 }
@@ -64,6 +74,7 @@ export class Consumer implements Holder {
   readonly cursors = new Map<Chain, Cursor>();
   readonly #options: ConsumerOptions;
   readonly #origins: Origins;
+  readonly #routing: Routing;
   readonly #sink: Sink;
   readonly #checkpoints: Checkpoints;
   readonly #clock: Clock;
@@ -75,8 +86,11 @@ export class Consumer implements Holder {
   readonly #ready: Cursor[] = [];
   /** Cursors whose pod is still being looked up. */
   readonly #unsettled = new Set<Cursor>();
+  /** What the processors of cursors that are gone counted. */
+  readonly #processed = new Map<string, number>();
   readonly #counted = { criErrors: 0, dockerErrors: 0, unknownErrors: 0, truncated: 0 };
   readonly #firstRun: boolean;
+  readonly #originOf = ({ log }: LogFile): Origin => this.#origins.origin(log);
   readonly #throttle: Throttle;
   readonly #losses: Losses;
   #wake: (() => void) | undefined;
@@ -90,6 +104,7 @@ export class Consumer implements Holder {
   constructor(
     options: ConsumerOptions,
     origins: Origins,
+    routing: Routing,
     sink: Sink,
     checkpoints: Checkpoints,
     clock: Clock,
@@ -102,6 +117,7 @@ export class Consumer implements Holder {
     this.budget = new Budget(options.memory);
     this.#options = options;
     this.#origins = origins;
+    this.#routing = routing;
     this.#sink = sink;
     this.#checkpoints = checkpoints;
     this.#clock = clock;
@@ -134,7 +150,7 @@ export class Consumer implements Holder {
     const saved = this.#checkpoints.get(this.name, chain.key);
     const start = restore(chain, saved, this.#options, early && this.#firstRun);
     let file = start.position?.file;
-    const cursor = new Cursor(chain, this.#options, start.position, {
+    const cursor = new Cursor(chain, this.#options, new ProcessorChain(this.#routing), start.position, {
       settled: (bytes) => {
         this.budget.give(bytes);
         this.movedAt = this.#clock.monotonic();
@@ -188,6 +204,13 @@ export class Consumer implements Holder {
   get counts(): Scanner["counts"] {
     const sum = { ...this.#counted };
     for (const { scanner } of this.cursors.values()) add(sum, scanner.counts);
+    return sum;
+  }
+
+  /** What processors counted, by "PROCESSOR COUNTER". */
+  get processed(): ReadonlyMap<string, number> {
+    const sum = new Map(this.#processed);
+    for (const { processors } of this.cursors.values()) addAll(sum, processors.counts);
     return sum;
   }
 
@@ -256,14 +279,14 @@ export class Consumer implements Holder {
     const rows = this.#rows;
     const { file } = cursor;
     try {
-      const { scanner } = cursor;
-      const before = { held: scanner.heldBytes, excess: scanner.pendingBytes - scanner.heldBytes };
-      const consumed = await cursor.read(rows, (file) => this.#origins.origin(file.log), this.#clock.monotonic());
-      // Of a message that is cut the rest is not held, so it takes no budget until it is settled with its row.
-      const excess = scanner.pendingBytes - scanner.heldBytes;
-      this.budget.take(consumed + before.excess - excess);
-      this.budget.hold(scanner.heldBytes - before.held);
-      this.#deliver(cursor, consumed);
+      const log = file?.log ?? cursor.chain.files[0]?.log;
+      const refusal = log === undefined ? undefined : this.#routing.refusal(this.#origins.origin(log));
+      if (refusal === undefined) {
+        const before = pendingOf(cursor);
+        const consumed = await cursor.read(rows, this.#originOf, this.#clock.monotonic());
+        this.#account(cursor, before, consumed);
+        this.#deliver(cursor, consumed);
+      } else await this.#skip(cursor, refusal);
     } catch (error) {
       const code = errorCode(error);
       if (code === "") throw error;
@@ -290,6 +313,39 @@ export class Consumer implements Holder {
     }
   }
 
+  /** Passes over what a rule keeps from the output anyway. What was begun before is finished first. */
+  async #skip(cursor: Cursor, refusal: string): Promise<void> {
+    if (cursor.pendingBytes > 0) this.#giveUp(cursor, true);
+    const before = pendingOf(cursor);
+    const skipped = await cursor.skip(this.#rows, this.#originOf, this.#clock.monotonic());
+    this.#account(cursor, before, skipped);
+    const { position } = cursor;
+    if (position === undefined || skipped === 0) return;
+    this.movedAt = this.#clock.monotonic();
+    this.#events.dropped(refusal, skipped, 0);
+    const span = cursor.acks.open(position, 0);
+    span.dropped(0, skipped, refusal);
+    span.seal();
+  }
+
+  /** Makes rows of what is unfinished, and hands them on. */
+  #giveUp(cursor: Cursor, all: boolean): void {
+    const before = pendingOf(cursor);
+    cursor.flush(this.#rows, this.#originOf, this.#clock.monotonic(), all);
+    this.#account(cursor, before, 0);
+    this.#deliver(cursor, 0);
+  }
+
+  /**
+   * Takes what was read from the budget. Of a message that is cut the rest is not held, so it takes none until it is
+   * settled with its row.
+   */
+  #account(cursor: Cursor, before: Pending, consumed: number): void {
+    const { held, excess } = pendingOf(cursor);
+    this.budget.take(consumed + before.excess - excess);
+    this.budget.hold(held - before.held);
+  }
+
   /** Hands what was read to the lane, under a span that holds the checkpoint back until it is settled. */
   #deliver(cursor: Cursor, consumed: number): void {
     const rows = this.#rows;
@@ -298,7 +354,13 @@ export class Consumer implements Holder {
     this.movedAt = this.#clock.monotonic();
     this.#events.read(consumed, rows.rows);
     const span = cursor.acks.open(position, rows.rows);
-    if (rows.rows > 0) this.#sink.append(rows, span);
+    let dropped = 0;
+    for (const [processor, drop] of rows.drops) {
+      dropped += drop.rows;
+      this.#events.dropped(processor, drop.bytes, drop.rows);
+      span.dropped(drop.rows, drop.bytes, processor);
+    }
+    if (rows.rows > dropped) this.#sink.append(rows, span);
     span.seal();
   }
 
@@ -316,12 +378,10 @@ export class Consumer implements Holder {
     limitBacklog(this.cursors.values(), this.#options.maxBacklog, this.#options, this.#clock.wall());
     const now = this.#clock.monotonic();
     for (const cursor of this.cursors.values()) {
-      if (cursor.queued || !cursor.overdue(now, this.#options.partialTimeout)) continue;
-      const { heldBytes, pendingBytes } = cursor.scanner;
-      cursor.flush(this.#rows, (file) => this.#origins.origin(file.log));
-      this.budget.take(pendingBytes - heldBytes);
-      this.budget.hold(-heldBytes);
-      this.#deliver(cursor, 0);
+      if (cursor.queued) continue;
+      if (cursor.overdue(now, this.#options.partialTimeout)) this.#giveUp(cursor, false);
+      // The last look may have found more.
+      else this.wake(cursor.chain);
     }
   }
 
@@ -345,6 +405,7 @@ export class Consumer implements Holder {
     if (!cursor.acks.idle || !this.cursors.delete(cursor.chain)) return;
     cursor.close();
     add(this.#counted, cursor.scanner.counts);
+    addAll(this.#processed, cursor.processors.counts);
     this.#checkpoints.delete(this.name, cursor.chain.key);
     this.#onDone(cursor.chain);
   }
@@ -353,6 +414,21 @@ export class Consumer implements Holder {
     this.#wake?.();
     this.#wake = undefined;
   }
+}
+
+interface Pending {
+  /** Memory in what is no row yet. */
+  readonly held: number;
+  /** Raw bytes of that beyond the memory. */
+  readonly excess: number;
+}
+
+function pendingOf({ pendingBytes, heldBytes }: Cursor): Pending {
+  return { held: heldBytes, excess: pendingBytes - heldBytes };
+}
+
+function addAll(sum: Map<string, number>, more: ReadonlyMap<string, number>): void {
+  for (const [name, count] of more) sum.set(name, (sum.get(name) ?? 0) + count);
 }
 
 function add(sum: Scanner["counts"], more: Scanner["counts"]): void {

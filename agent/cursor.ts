@@ -2,15 +2,19 @@
  * Cursor: where one output stands in one container's chain. It reads the next chunk of complete lines into the
  * consumer's columns, moves on to the next generation when a file can get no more bytes, and ships an unfinished message
  * when nobody will finish it. What it can't read any more it counts as lost, and goes on behind it.
+ *
+ * More than 300 lines, since reading, passing over, giving up and the checkpoint's place all turn on one position.
  */
-import { Acks, type Ledger, type LineTime, type Position } from "./acks.ts";
-import type { Rows } from "./batch.ts";
+import { Acks, type Ahead, type Ledger, type LineTime, type Position } from "./acks.ts";
+import { type Rows, STDERR } from "./batch.ts";
 import { LineReader } from "./lines.ts";
 import { Scanner, type ScannerOptions } from "./parse/scanner.ts";
+import type { Place } from "./place.ts";
 import type { Origin } from "./pods/origin.ts";
+import type { ProcessorChain } from "./process/chain.ts";
 import { seekAfter } from "./seek.ts";
 import type { Chain } from "./tail/chain.ts";
-import type { LogFile, Loss } from "./tail/file.ts";
+import { endOfLines, type LogFile, type Loss } from "./tail/file.ts";
 
 /** Bytes of a file that nobody will read. */
 export interface LostRange {
@@ -29,12 +33,16 @@ export interface CursorEvents {
   lost(range: LostRange): void;
 }
 
+type Spot = Omit<Place, "stderr">;
+
 export class Cursor {
   readonly chain: Chain;
   readonly acks: Acks;
   readonly scanner: Scanner;
+  readonly processors: ProcessorChain;
   readonly #options: ScannerOptions;
   readonly #events: CursorEvents;
+  #ahead: Ahead | undefined;
   #lines: LineReader | undefined;
   /** Bytes before the ones that come next are lost. */
   #gap = false;
@@ -50,8 +58,16 @@ export class Cursor {
   done = false;
 
   /** @param start where reading begins; undefined: at the chain's first file. */
-  constructor(chain: Chain, options: ScannerOptions, start: Position | undefined, events: CursorEvents) {
+  constructor(
+    chain: Chain,
+    options: ScannerOptions,
+    processors: ProcessorChain,
+    start: Position | undefined,
+    events: CursorEvents,
+  ) {
     this.chain = chain;
+    this.processors = processors;
+    this.#ahead = start?.ahead;
     this.scanner = new Scanner(options);
     this.#options = options;
     this.#events = events;
@@ -110,12 +126,24 @@ export class Cursor {
     return file.final && (file.size > offset || onward);
   }
 
-  /** An unfinished message, and nobody has written for `afterMs`. */
+  /** Raw bytes that stand for what was read and is no row yet. */
+  get pendingBytes(): number {
+    return this.scanner.pendingBytes + this.processors.pendingBytes;
+  }
+
+  /** Memory in that: bounded, whatever `pendingBytes` is. */
+  get heldBytes(): number {
+    return this.scanner.heldBytes + this.processors.heldBytes;
+  }
+
+  /** An unfinished message that nobody has written to for `afterMs`, or rows that a processor held long enough. */
   overdue(now: number, afterMs: number): boolean {
     const lines = this.#lines;
-    if (lines === undefined || this.scanner.pendingBytes === 0) return false;
-    const { file, offset } = lines;
-    return this.chain.last === file && file.size <= offset && now - file.grownAt >= afterMs;
+    // All that is there was read, so what is held back has not its next line waiting in the file.
+    if (lines === undefined || this.chain.last !== lines.file || lines.file.size > lines.offset) return false;
+    const due = this.scanner.pendingBytes > 0 ? now - lines.file.grownAt >= afterMs : this.processors.dueAt <= now;
+    // A last look: what was written since the last one may go on with what is held.
+    return due && !lines.file.refresh(now);
   }
 
   /** Whether something of this file is still to be read. */
@@ -167,20 +195,67 @@ export class Cursor {
     }
   }
 
-  /** Makes rows of what is unfinished. */
-  flush(rows: Rows, origin: (file: LogFile) => Origin): void {
+  /** Makes rows of what is unfinished or due. @param all also of what a processor would hold for longer. */
+  flush(rows: Rows, origin: (file: LogFile) => Origin, now: number, all = false): void {
     const { file } = this;
     if (file === undefined) return;
     rows.reset(origin(file), file);
     this.scanner.flush(rows);
+    this.processors.process(rows, now, all ? Number.POSITIVE_INFINITY : now);
+  }
+
+  /**
+   * Passes over whole lines that nobody wants, without reading them, and goes on with the next file. Of a compressed file
+   * it takes the length that stands at its end.
+   * @returns bytes passed over.
+   */
+  async skip(rows: Rows, origin: (file: LogFile) => Origin, now: number): Promise<number> {
+    const file = this.#current;
+    if (file === undefined) {
+      this.done = this.chain.ended;
+      return 0;
+    }
+    this.#lines ??= this.#linesOf(file);
+    rows.reset(origin(file), file);
+    const lines = this.#lines;
+    const isHere = !this.#isLost(file) && !lines.atEnd && (file.compressed || file.size > lines.offset);
+    // Where there is nothing to pass over, reading knows what to do next.
+    if (!isHere || !(await file.identify())) return this.#read(rows, lines, now);
+    if (file.compressed) file.size = file.uncompressedBytes();
+    const end = file.final ? file.size : endOfLines(file);
+    const skipped = Math.max(0, end - lines.offset);
+    lines.passTo(Math.max(end, lines.offset), file.final);
+    this.ledger.read += skipped;
+    return skipped;
   }
 
   /** How far the checkpoint may go once all that was read is settled. */
   get position(): Position | undefined {
-    const pending = this.scanner.pendingFrom;
+    const lines = this.#lines;
+    if (lines === undefined) return undefined;
     const time = this.lastTime;
-    if (pending !== undefined) return { file: pending.generation as LogFile, offset: pending.offset, time };
-    return this.#lines && { file: this.#lines.file, offset: this.#lines.offset, time };
+    const end = { generation: lines.file, offset: lines.offset };
+    const stdout = this.#settledTo(false, end);
+    const stderr = this.#settledTo(true, end);
+    const [behind, ahead] = this.#isBefore(stderr, stdout) ? [stderr, stdout] : [stdout, stderr];
+    const position = { file: behind.generation as LogFile, offset: behind.offset, time };
+    if (!this.#isBefore(behind, ahead)) return position;
+    return {
+      ...position,
+      ahead: { stderr: ahead === stderr, file: ahead.generation as LogFile, offset: ahead.offset },
+    };
+  }
+
+  /** Where the stream's first unfinished message begins; else the end of what was read, or of what is passed over. */
+  #settledTo(stderr: boolean, end: Spot): Spot {
+    let first: Spot | undefined;
+    for (const places of [this.scanner.places(), this.processors.places()])
+      for (const place of places)
+        if (place.stderr === stderr && (first === undefined || this.#isBefore(place, first))) first = place;
+    if (first !== undefined) return first;
+    const ahead = this.#ahead?.stderr === stderr ? this.#ahead : undefined;
+    const passed = ahead && { generation: ahead.file, offset: ahead.offset };
+    return passed !== undefined && this.#isBefore(end, passed) ? passed : end;
   }
 
   /** Of the last good line that was read. */
@@ -191,6 +266,25 @@ export class Cursor {
 
   close(): void {
     this.#lines?.close();
+  }
+
+  #isBefore(a: Spot, b: Spot): boolean {
+    if (a.generation === b.generation) return a.offset < b.offset;
+    const { files } = this.chain;
+    return files.indexOf(a.generation as LogFile) < files.indexOf(b.generation as LogFile);
+  }
+
+  /** Lines of the stream that was ahead must not come again without the beginning of their message. */
+  #passOver({ file, offset }: LineReader): void {
+    const ahead = this.#ahead;
+    if (ahead === undefined) return;
+    const { files } = this.chain;
+    const left = files.indexOf(ahead.file) - files.indexOf(file);
+    const before = left > 0 ? Number.POSITIVE_INFINITY : left === 0 ? ahead.offset : -1;
+    const done = offset >= before;
+    if (done) this.#ahead = undefined;
+    // The offset means nothing in the next file.
+    this.scanner.passOver(ahead.stderr ? STDERR : 0, done ? -1 : before);
   }
 
   get #current(): LogFile | undefined {
@@ -224,14 +318,14 @@ export class Cursor {
     const { file } = lines;
     if (this.#isLost(file)) {
       if (!this.#abandoned.has(file)) this.#giveUp(lines);
-      this.#advance(rows, file);
+      this.#advance(rows, file, now);
       return 0;
     }
     // Somebody cut the file behind what was read: new lines stand where it ends now.
     if (file.size < lines.offset && !file.compressed) lines.moveTo(file.size);
     if (lines.atEnd || file.size <= lines.offset) {
       // A last look: what came since the file was found quiet must not be left behind.
-      if (file.final && !file.refresh(now)) this.#advance(rows, file);
+      if (file.final && !file.refresh(now)) this.#advance(rows, file, now);
       return 0;
     }
     if (!(await file.identify())) {
@@ -245,8 +339,12 @@ export class Cursor {
       return 0;
     }
     const expected = file.expectedBytes;
-    const taken = await lines.read(rows, now);
+    this.#passOver(lines);
+    const length = await lines.read(rows, now);
+    // What is passed over was read, and settled, before the restart.
+    const taken = length - this.scanner.takePassed();
     this.ledger.read += taken;
+    this.processors.process(rows, now, Number.NEGATIVE_INFINITY);
     if (lines.atEnd && lines.damage !== "") this.#lose(file, file.size, Math.max(file.size, expected), "damaged");
     return taken;
   }
@@ -271,10 +369,13 @@ export class Cursor {
   }
 
   /** Goes on with the next file; the end of a container's run ends its messages too, and so does a gap. */
-  #advance(rows: Rows, file: LogFile): void {
+  #advance(rows: Rows, file: LogFile, now: number): void {
     const next = this.chain.successor(file);
     if (next === undefined && !this.chain.ended) return;
-    if (next?.log !== file.log || this.#gap) this.scanner.flush(rows);
+    if (next?.log !== file.log || this.#gap) {
+      this.scanner.flush(rows);
+      this.processors.process(rows, now, Number.POSITIVE_INFINITY);
+    }
     this.#gap = next !== undefined && (this.#abandoned.has(next) || this.#starts.has(next));
     if (next === undefined) {
       this.done = true;

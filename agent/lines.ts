@@ -54,6 +54,13 @@ export class LineReader {
     return this.#gunzip !== undefined;
   }
 
+  /** Goes on behind lines that nobody wants. @param last nothing comes behind them. */
+  passTo(offset: number, last: boolean): void {
+    this.moveTo(offset);
+    if (last) this.atEnd = true;
+    else this.#searched = this.file.size - offset;
+  }
+
   moveTo(offset: number): void {
     this.#offset = offset;
     this.#nuls = 0;

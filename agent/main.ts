@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { type Command, type Options, print } from "./commands/command.ts";
 import { config } from "./commands/config.ts";
 import { demo } from "./commands/demo.ts";
+import { explain } from "./commands/explain.ts";
 import { replay } from "./commands/replay.ts";
 import { run } from "./commands/run.ts";
 import { schema } from "./commands/schema.ts";
@@ -25,6 +26,8 @@ const HELP = `tailrace ${VERSION}: follows the container logs of a Kubernetes no
                                  --namespace, --pod, --container, --output GLOB, --json
   tailrace replay [-c FILE] OUTPUT
                                  send an output's dead letters again; what is accepted leaves the file
+  tailrace explain [-c FILE] LOGFILE
+                                 read a log (-: standard input) and tell what would become of each record; sends nothing
   tailrace demo                  no cluster needed: write sample pods' logs, run the agent on them, print the records
 
   -c, --config FILE   default ${DEFAULT_CONFIG}
@@ -51,6 +54,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   status: { run: status, options: ["pod", "json", "admin"] },
   tap: { run: tap, options: ["namespace", "pod", "container", "output", "json", "admin"] },
   replay: { run: replay, argument: "OUTPUT" },
+  explain: { run: explain, argument: "LOGFILE" },
   demo: { run: demo },
 };
 
@@ -114,5 +118,7 @@ try {
   }
   throw error;
 }
+// What is written to a pipe is on its way only.
+await new Promise<void>((resolve) => process.stdout.write("", () => resolve()));
 // Sockets kept alive for a next request must not keep a finished program.
 process.exit();

@@ -49,6 +49,21 @@ export class Metrics {
     "Records whose message was cut at source.maxRecordBytes.",
     [],
   );
+  readonly processorDropped = this.#counter(
+    "tailrace_processor_dropped_records_total",
+    "Records dropped by a rule: a processor, an output's match, a pod's own settings; once for each output.",
+    ["processor"],
+  );
+  readonly processorDroppedBytes = this.#counter(
+    "tailrace_processor_dropped_bytes_total",
+    "Raw bytes of those, and of containers that were not even read because a rule drops all their records.",
+    ["processor"],
+  );
+  readonly processorEvents = this.#counter(
+    "tailrace_processor_events_total",
+    "What else processors count, as messages that a parser left untouched (unmatched).",
+    ["processor", "event"],
+  );
   readonly outputRecords = this.#counter("tailrace_output_records_total", "Records that the backend accepted.", [
     "output",
   ]);
@@ -81,6 +96,11 @@ export class Metrics {
     "tailrace_delivery_latency_seconds",
     "From a record's own time to its acceptance, measured at the newest record of each batch.",
     ["output"],
+  );
+  readonly wrongAnnotations = this.#gauge(
+    "tailrace_kubernetes_wrong_annotations",
+    "Annotations of live pods that are ignored because their value is wrong.",
+    ["namespace", "pod"],
   );
   readonly checkpointWrites = this.#counter("tailrace_checkpoint_writes_total", "Checkpoint files written.", []);
   readonly watchEvents = this.#counter("tailrace_kubernetes_watch_events_total", "Events of the pod watch.", []);

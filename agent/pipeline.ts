@@ -13,6 +13,7 @@ import type { Config, OutputConfig } from "./config/schema.ts";
 import { Consumer, type Origins } from "./consumer.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
+import { Plan } from "./process/plan.ts";
 import type { Chain } from "./tail/chain.ts";
 import type { Checkpoints } from "./tail/checkpoints.ts";
 
@@ -83,6 +84,7 @@ export class Pipeline {
     this.consumer = new Consumer(
       { ...whole.source, name, memory, maxBacklog: config.maxBacklog },
       around.origins,
+      planOf(whole, config),
       {
         append: (rows, receipt) => {
           tap.see(name, rows);
@@ -96,6 +98,10 @@ export class Pipeline {
         read: (bytes, rows) => {
           metrics.readBytes.inc(label, bytes);
           metrics.records.inc(label, rows);
+        },
+        dropped: (processor, bytes, rows) => {
+          metrics.processorDropped.inc({ processor }, rows);
+          metrics.processorDroppedBytes.inc({ processor }, bytes);
         },
         lost: (bytes, reason) => {
           metrics.lostBytes.inc({ output: name, reason }, bytes);
@@ -155,4 +161,9 @@ export class Pipeline {
         "delivery worked before the configuration changed and fails since; look at what changed, or take it back",
       );
   }
+}
+
+/** What the records of one output go through. */
+function planOf({ processors, source }: Config, { name, match, processors: own }: OutputConfig): Plan {
+  return new Plan({ output: name, common: processors, match, own, maxRecordBytes: source.maxRecordBytes });
 }

@@ -88,12 +88,17 @@ export class Pipelines {
   /** Fills in what is not counted as it happens. */
   collect(metrics: Metrics): void {
     metrics.lagBytes.reset();
+    metrics.processorEvents.reset();
     const counts = { ...this.#counted };
     for (const { config, consumer, lane } of this.#all) {
       const output = config.name;
       metrics.pendingBytes.set({ output }, consumer.budget.used);
       metrics.up.set({ output }, lane.state === "ok" ? 1 : 0);
       addCounts(counts, consumer.counts);
+      for (const [name, count] of consumer.processed) {
+        const [processor = "", event = ""] = name.split(" ");
+        metrics.processorEvents.inc({ processor, event }, count);
+      }
       for (const [chain, cursor] of consumer.cursors) {
         const log = chain.segments[0]?.log;
         if (log === undefined) continue;

@@ -24,6 +24,8 @@ export interface Plan {
 /** The lock, the checkpoints and the listeners are there once for the agent's life. */
 const FIXED = /^(dataDir|admin\..*)$/;
 const PODS = /^(nodeName|clusterName|kubernetes\..*)$/;
+/** What pods' settings may name, and which annotations and labels rules look at. */
+const NAMED = /^(outputs\[[^\]]*\]\.)?(processors|match)\b/;
 const FILES = /^source\.(include|exclude|roots)$/;
 /** What is looked up anew each time it is needed. */
 const LIVE = /^(logLevel|shutdownTimeout|source\.hold\..*)$/;
@@ -45,7 +47,9 @@ export function planReload(before: Config, after: Config): Plan {
     added: now.filter((name) => !old.includes(name)),
     removed: old.filter((name) => !now.includes(name)),
     rebuilt: now.filter((name) => old.includes(name) && (common || changed.has(name))),
-    pods: changes.some(({ path }) => PODS.test(path)),
+    pods:
+      changes.some(({ path }) => PODS.test(path) || NAMED.test(path)) ||
+      old.toSorted().join() !== now.toSorted().join(),
     files: changes.some(({ path }) => FILES.test(path)),
   };
 }

@@ -1,5 +1,6 @@
 /** From a place in a container's chain to what a checkpoint holds of it, and back after a restart. */
 import type { Position } from "./acks.ts";
+import { restoreAhead, saveAhead } from "./ahead.ts";
 import type { ScannerOptions } from "./parse/scanner.ts";
 import { seekAfter } from "./seek.ts";
 import type { Chain } from "./tail/chain.ts";
@@ -14,7 +15,9 @@ export interface Restored {
 }
 
 /** @returns undefined while the file is not known yet: it is read from its beginning anyway. */
-export function save({ files }: Chain, { file, offset, time }: Position): SavedPosition | undefined {
+export function save(chain: Chain, position: Position): SavedPosition | undefined {
+  const { files } = chain;
+  const { file, offset, time } = position;
   if (file.fingerprint === "") return undefined;
   const done = files.slice(0, files.indexOf(file)).flatMap(({ fingerprint }) => fingerprint || []);
   return {
@@ -22,6 +25,7 @@ export function save({ files }: Chain, { file, offset, time }: Position): SavedP
     fingerprint: file.fingerprint,
     offset,
     time,
+    ...saveAhead(chain, position),
     marker: markerOf(file, offset),
     size: Number.isFinite(file.size) ? file.size : 0,
     done,
@@ -60,7 +64,8 @@ export function restore(
     ({ fingerprint }) => fingerprint !== "" && !saved.done.includes(fingerprint),
   );
   if (younger.length > 0) chain.putBehind(file, younger);
-  return { position: { file, offset: offsetIn(file, saved, options), time: saved.time }, lost: 0 };
+  const offset = offsetIn(file, saved, options);
+  return { position: { file, offset, time: saved.time, ...restoreAhead(chain, saved) }, lost: 0 };
 }
 
 function before({ files }: Chain, file: LogFile): LogFile[] {

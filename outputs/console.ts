@@ -3,12 +3,13 @@
  * a configuration, and for platforms that collect the agent's own output.
  */
 import type { Writable } from "node:stream";
-import { type Batch, STDERR, TRUNCATED, UNPARSED } from "../agent/batch.ts";
+import { type Batch, SEVERITIES, STDERR, TRUNCATED, UNPARSED } from "../agent/batch.ts";
 import { errorText } from "../agent/errors.ts";
 import { printable } from "../agent/terminal.ts";
 import { ecsLine } from "./ecs.ts";
-import type { ByteWriter } from "./json.ts";
+import { ByteWriter } from "./json.ts";
 import { type LineEncoder, LinesRequest, lineOf, pickLines } from "./lines.ts";
+import { writeMembers } from "./members.ts";
 import type { ClosedRequest, OpenRequest, Outcome, Output } from "./output.ts";
 
 export interface ConsoleOptions {
@@ -67,7 +68,7 @@ export class ConsoleOutput implements Output {
   async close(): Promise<void> {}
 }
 
-/** TIME NAMESPACE/POD CONTAINER message; line ends within a message can't occur, other control bytes are shown. */
+/** TIME NAMESPACE/POD CONTAINER SEVERITY message {fields}; line ends within a message can't occur, other control bytes are shown. */
 class Pretty implements LineEncoder {
   readonly #colours: boolean;
 
@@ -82,9 +83,19 @@ class Pretty implements LineEncoder {
     const time = new Date((batch.seconds[row] as number) * 1000 + (batch.nanos[row] as number) / 1e6);
     const clock = Number.isNaN(time.getTime()) ? "--:--:--.---" : time.toISOString().slice(11, 23);
     const marks = `${(flags & TRUNCATED) !== 0 ? " [cut]" : ""}${(flags & UNPARSED) !== 0 ? " [unparsed]" : ""}`;
+    const severity = SEVERITIES[batch.severity?.[row] ?? 0] ?? "";
     const message = printable(batch.bytes.toString("utf8", batch.from[row], batch.to[row]));
     const name = paint(CYAN, `${namespace}/${pod} ${container}`);
     const text = (flags & STDERR) !== 0 ? paint(RED, message) : message;
-    writer.buffer(Buffer.from(`${paint(DIM, clock)} ${name}${marks} ${text}\n`));
+    const level = severity === "" ? "" : ` ${severity.toUpperCase()}`;
+    writer.buffer(Buffer.from(`${paint(DIM, clock)} ${name}${marks}${level} ${text}`));
+    if (batch.fields !== undefined && batch.fields.count[row] !== 0) {
+      const fields = new ByteWriter(1024);
+      fields.byte(0x7b);
+      writeMembers(fields, batch, row, false);
+      fields.byte(0x7d);
+      writer.buffer(Buffer.from(` ${paint(DIM, fields.view().toString())}`));
+    }
+    writer.byte(0x0a);
   }
 }

@@ -2,10 +2,11 @@
  * Documents: a record as JSON, in the names of ECS and Filebeat, or in those of Fluent Bit. What comes from the origin is
  * rendered once for each Origin and copied in; facts that are not known are left out, since "" is no IP address.
  */
-import { type Batch, STDERR, TRUNCATED } from "../agent/batch.ts";
+import { type Batch, SEVERITIES, STDERR, TRUNCATED } from "../agent/batch.ts";
 import type { Origin } from "../agent/pods/origin.ts";
 import type { ByteWriter } from "./json.ts";
 import type { LineEncoder } from "./lines.ts";
+import { hasMember, writeMembers } from "./members.ts";
 
 export type DocumentSchema = "ecs" | "fluentbit";
 
@@ -25,6 +26,11 @@ const FLUENTBIT = {
   stdout: Buffer.from('","stream":"stdout"'),
   stderr: Buffer.from('","stream":"stderr"'),
 };
+
+/** By severity: its place in ECS, and in Fluent Bit's documents, which have no name of their own for it. */
+const LEVELS = SEVERITIES.map((name) => Buffer.from(`,"level":"${name}"`));
+const SEVERITY = Buffer.from("severity");
+const SEVERITY_MEMBERS = SEVERITIES.map((name) => Buffer.from(`,"severity":"${name}"`));
 
 /** Writes one record as a JSON object, without a line end. */
 export type DocumentWriter = (writer: ByteWriter, batch: Batch, row: number) => void;
@@ -67,6 +73,7 @@ function writeEcs(writer: ByteWriter, batch: Batch, row: number, origin: Buffer)
     writer.ascii(',"truncated":true,"original_bytes":');
     writer.number(extra?.originalBytes ?? 0);
   }
+  if (batch.severity !== undefined) writeSeverity(writer, LEVELS, batch.severity[row] as number);
   // The origin's part goes on within "log", with the file's path.
   writer.buffer(origin);
   if (extra?.error !== undefined) {
@@ -74,7 +81,12 @@ function writeEcs(writer: ByteWriter, batch: Batch, row: number, origin: Buffer)
     writer.buffer(Buffer.from(JSON.stringify(extra.error)));
     writer.byte(CLOSE);
   }
+  if (batch.fields !== undefined) writeMembers(writer, batch, row, true);
   writer.byte(CLOSE);
+}
+
+function writeSeverity(writer: ByteWriter, texts: readonly Buffer[], level: number): void {
+  if (level > 0) writer.buffer(texts[level] as Buffer);
 }
 
 function ecsOrigin(origin: Origin): string {
@@ -113,6 +125,10 @@ function writeFluentbit(writer: ByteWriter, batch: Batch, row: number, origin: B
     writer.buffer(Buffer.from(JSON.stringify(extra.error)));
   }
   writer.buffer(origin);
+  if (batch.fields !== undefined) writeMembers(writer, batch, row, true);
+  // What the app calls its severity stays where it put it.
+  if (batch.severity !== undefined && !hasMember(batch, row, SEVERITY))
+    writeSeverity(writer, SEVERITY_MEMBERS, batch.severity[row] as number);
   writer.byte(CLOSE);
 }
 

@@ -4,10 +4,14 @@
  *
  *   1790000000123456789-k3Jx0aZ9bQwErTy1-4711
  *
+ * A joined message has its length in the file, too: should silence have ended it too early, and a crash make us read it
+ * again with lines that came since, then it is another record. Else the backend would take it for the one that it has,
+ * and those lines would be lost.
+ *
  * Time first, because ids that grow with time cost Elasticsearch least. Digits are decimal, as in the record's time and
  * offset, so that compression finds them there again.
  */
-import type { Batch } from "../agent/batch.ts";
+import { type Batch, JOINED } from "../agent/batch.ts";
 import type { ByteWriter } from "./json.ts";
 
 const DASH = 0x2d;
@@ -27,4 +31,7 @@ export function writeRecordId(writer: ByteWriter, batch: Batch, row: number, off
   const offset = batch.offset[row] as number;
   if (offsetDigits > 0) writer.padded(offset, offsetDigits);
   else writer.number(offset);
+  if (((batch.flags[row] as number) & JOINED) === 0) return;
+  writer.byte(DASH);
+  writer.number(batch.size[row] as number);
 }

@@ -1,6 +1,7 @@
 /** The shape of /api/v1/status, and how containers come into it. */
 import type { Change } from "../config/difference.ts";
 import type { Consumer } from "../consumer.ts";
+import type { WrongAnnotation } from "../pods/store.ts";
 
 export interface OutputStatus {
   readonly name: string;
@@ -46,6 +47,8 @@ export interface Status {
     readonly restart: readonly string[];
   };
   readonly outputs: readonly OutputStatus[];
+  /** Settings of pods that are ignored, with what is wrong about them. */
+  readonly wrongAnnotations: readonly WrongAnnotation[];
   readonly containers: readonly ContainerStatus[];
 }
 

@@ -3,6 +3,7 @@
  * out in bytes, durations in milliseconds, templates compiled, secrets as objects that do not show themselves.
  */
 import { z } from "zod";
+import { outputMatch, podSettings, processors } from "./processors.ts";
 import {
   address,
   backlog,
@@ -99,6 +100,8 @@ const auth = z
 /** The keys that every type has. */
 const common = {
   name: name().describe("Unique; names its checkpoints, metrics and dead letters."),
+  match: outputMatch,
+  processors: processors.describe("After the common ones and match, for this output only."),
   memory: size(128 * 1024, MEMORY).describe("Raw bytes read but not yet accepted, at most."),
   maxBacklog: backlog().describe(
     "0: no limit. A size (of all containers together) or an age: what is further behind is left out, oldest first, and counted as lost.",
@@ -243,8 +246,16 @@ export const configSchema = z.strictObject({
       metadataTimeout: duration("5s").describe(
         "A new container's first read waits at most this long for its pod's metadata, then goes on with what the path tells.",
       ),
+      annotationPrefix: text("tailrace.io").describe(
+        "Of the annotations by which pods set how their logs are treated.",
+      ),
+      podSettings,
+      events: flag(false).describe(
+        "Tell a pod's owner of a wrong annotation by an Event on the pod; needs the right to create events.",
+      ),
     })
     .prefault({}),
+  processors: processors.describe("What becomes of records, in order, for every output; see processors.md."),
   outputs: outputs.describe("Where records go; at least one."),
   admin: z
     .strictObject({

@@ -35,19 +35,19 @@ export const VARIABLE = "\\$\\{";
 const MAX_DURATION_MS = 596 * 3_600_000;
 
 /** A value that is written in one form and used in another. `convert` returns undefined for what is not `hint`. */
-function converted<T>(
+export function converted<T>(
   meta: SettingMeta,
   hint: string,
-  convert: (value: unknown, issue: (message: string) => void) => T | undefined,
+  convert: (value: unknown, issue: (message: string, path?: PropertyKey[]) => void) => T | undefined,
 ) {
   return z
     .any()
     .meta({ ...meta })
     .transform((value, context): T => {
       let told = false;
-      const issue = (message: string): void => {
+      const issue = (message: string, path: PropertyKey[] = []): void => {
         told = true;
-        context.addIssue({ code: "custom", message, params: { [ABOUT_VALUE]: true } });
+        context.addIssue({ code: "custom", message, path, params: { [ABOUT_VALUE]: true } });
       };
       const result = convert(value, issue);
       if (result === undefined && !told) issue(`it must be ${hint}`);

@@ -2,7 +2,8 @@
  * Templates: text with placeholders, rendered from a record's origin and time. A value can't break out of its place:
  * whoever renders says how values are cleaned, and an empty one becomes `unknown`.
  */
-import { type Batch, STDERR } from "../batch.ts";
+import { type Batch, SEVERITIES, STDERR } from "../batch.ts";
+import { fieldText } from "../fields.ts";
 import type { Origin } from "../pods/origin.ts";
 import { nearest } from "./nearest.ts";
 
@@ -41,6 +42,7 @@ const OF_ORIGIN: Readonly<Record<string, (origin: Origin) => string>> = {
 const OF_ROW: Readonly<Record<string, (batch: Batch, row: number) => string>> = {
   stream: ({ flags }, row) => (((flags[row] as number) & STDERR) !== 0 ? "stderr" : "stdout"),
   offset: ({ offset }, row) => String(offset[row]),
+  severity: ({ severity }, row) => SEVERITIES[severity?.[row] ?? 0] ?? "",
 };
 
 const TIMES: Readonly<Record<string, (time: Date) => string>> = {
@@ -52,14 +54,15 @@ const TIMES: Readonly<Record<string, (time: Date) => string>> = {
 };
 
 const MAPS = { label: "labels", annotation: "annotations", namespaceLabel: "namespaceLabels" } as const;
+const FIELD = "field";
 export const PLACEHOLDERS = [
   ...Object.keys(OF_ORIGIN),
   ...Object.keys(OF_ROW),
-  ...Object.keys(MAPS).map((name) => `${name}.NAME`),
+  ...[...Object.keys(MAPS), FIELD].map((name) => `${name}.NAME`),
   ...Object.keys(TIMES),
 ];
-/** What records do not have as long as nothing parses messages. */
-const NOT_YET = /^(severity|field\..*)$/;
+/** What differs from row to row, so that there is nothing to keep. */
+const EACH_ROW = /^(offset|severity|field\..+)$/;
 const HOUR = 3600;
 
 const keep: Clean = (value) => value;
@@ -88,9 +91,8 @@ export function parseTemplate(text: string): Template {
   return {
     text,
     isConstant: false,
-    perRow: hasTime || names.some((name) => Object.hasOwn(OF_ROW, name)),
-    // Every row has its own offset: there is nothing to keep.
-    render: names.includes("offset")
+    perRow: hasTime || names.some((name) => Object.hasOwn(OF_ROW, name) || EACH_ROW.test(name)),
+    render: names.some((name) => EACH_ROW.test(name))
       ? (batch, row, clean = keep) => build(batch, row, clean)
       : remembering(build, hasTime),
   };
@@ -133,10 +135,7 @@ function placeholder(name: string): (batch: Batch, row: number) => string {
     // Not `constructor` and the like, which every object has.
     return ({ origin }) => (Object.hasOwn(origin[property], key) ? (origin[property][key] ?? "") : "");
   }
-  if (NOT_YET.test(name))
-    throw new TemplateError(
-      `the placeholder {${name}} is not available in this version, which does not parse messages`,
-    );
+  if (map === FIELD) return (batch, row) => fieldText(batch, row, key);
   const guess = near(name) ?? nearest(name, PLACEHOLDERS);
   throw new TemplateError(
     `there is no placeholder {${name}}${guess === undefined ? "" : `; did you mean {${guess}}?`}; allowed are ${PLACEHOLDERS.map((allowed) => `{${allowed}}`).join(" ")}`,
@@ -153,7 +152,7 @@ function timed(format: (time: Date) => string): (batch: Batch, row: number) => s
 /** `{labels.app}`: the part before the dot is compared alone, as NAME can be anything. */
 function near(name: string): string | undefined {
   const [, map = "", key = ""] = /^(\w+)\.(.+)$/.exec(name) ?? [];
-  const guess = key === "" ? undefined : nearest(map, Object.keys(MAPS));
+  const guess = key === "" ? undefined : nearest(map, [...Object.keys(MAPS), FIELD]);
   return guess === undefined ? undefined : `${guess}.${key}`;
 }
 

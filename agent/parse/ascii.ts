@@ -21,6 +21,7 @@ export const BACKSLASH = 0x5c;
 export const CLOSE_BRACKET = 0x5d;
 export const LOWER_D = 0x64;
 export const LOWER_E = 0x65;
+export const LOWER_F = 0x66;
 export const LOWER_N = 0x6e;
 export const LOWER_O = 0x6f;
 export const LOWER_R = 0x72;

@@ -3,7 +3,7 @@
  * later, since splits heed no characters. Holds at most `maxRecordBytes`; what is over is only counted.
  */
 import { isUtf8 } from "node:buffer";
-import { type Generation, type Rows, type STDERR, TRUNCATED } from "../batch.ts";
+import { type Generation, JOINED, type Rows, type STDERR, TRUNCATED } from "../batch.ts";
 import { CR } from "./ascii.ts";
 import type { TimeParser } from "./time.ts";
 import { appendRepaired, cutBetweenCharacters } from "./utf8.ts";
@@ -79,7 +79,7 @@ export class PartialMessage {
     rows.seconds[row] = this.#seconds;
     rows.nanos[row] = this.#nanos;
     rows.digits[row] = this.#digits;
-    rows.flags[row] = truncated ? this.#flags | TRUNCATED : this.#flags;
+    rows.flags[row] = this.#flags | JOINED | (truncated ? TRUNCATED : 0);
     rows.size[row] = this.size;
     rows.from[row] = rows.used;
     if (isUtf8(this.#bytes.subarray(0, end))) {

@@ -1,7 +1,7 @@
 /**
  * From raw chunks of one container's log to rows. One scanner per container log and output.
  *
- * Promises: every byte given is in the `size` of exactly one row or in `pendingBytes`; no line is ever dropped or
+ * Promises: every byte given is in the `size` of exactly one row, in `pendingBytes`, or passed over as it was told to; no line is ever dropped or
  * changes another one; every message is valid UTF-8; a line that lies whole in its chunk is not copied and costs no
  * object. What a line means is in cri.ts and docker.ts, joining in partial.ts. The caller reads files, finds the ends
  * of lines at the ends of chunks, and knows when a container has ended.
@@ -13,6 +13,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import { type Generation, type Rows, STDERR, TRUNCATED, UNPARSED } from "../batch.ts";
+import type { Place } from "../place.ts";
 import { CR, LF, NUL, OPEN_BRACE, ZERO } from "./ascii.ts";
 import { parseCri } from "./cri.ts";
 import { parseDocker } from "./docker.ts";
@@ -45,6 +46,9 @@ export class Scanner {
   #mark: { generation: Generation; offset: number } | undefined;
   readonly #time = new TimeParser();
   readonly #line = new Line();
+  #passedStream: 0 | typeof STDERR = 0;
+  #passedBefore = -1;
+  #passed = 0;
 
   constructor(options: ScannerOptions) {
     this.#format = options.format;
@@ -70,6 +74,29 @@ export class Scanner {
    */
   get pendingFrom(): { generation: Generation; offset: number } | undefined {
     return this.#oldest.generation && this.#mark;
+  }
+
+  /** First bytes of the pending messages, one of each stream at most. */
+  places(): Place[] {
+    const open = [this.#stdout, this.#stderr].filter(({ generation }) => generation !== undefined);
+    return open.map((message) => ({
+      generation: message.generation!,
+      offset: message.offset,
+      stderr: message === this.#stderr,
+    }));
+  }
+
+  /** Passes over good lines of one stream that begin before `offset`, in whatever is read from now on. */
+  passOver(stream: 0 | typeof STDERR, offset: number): void {
+    this.#passedStream = stream;
+    this.#passedBefore = offset;
+  }
+
+  /** Raw bytes of lines passed over since this was last asked. */
+  takePassed(): number {
+    const passed = this.#passed;
+    this.#passed = 0;
+    return passed;
   }
 
   /**
@@ -132,6 +159,10 @@ export class Scanner {
     this.lastSeconds = time.seconds;
     this.lastNanos = time.nanos;
     this.lastDigits = time.digits;
+    if (offset < this.#passedBefore && line.flags === this.#passedStream) {
+      this.#passed += size;
+      return;
+    }
     const message = line.flags === STDERR ? this.#stderr : this.#stdout;
     if (line.partial || message.generation !== undefined) {
       if (message.generation === undefined) {

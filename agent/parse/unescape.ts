@@ -57,7 +57,7 @@ function lowSurrogateAt(bytes: Uint8Array, at: number, to: number): number {
 }
 
 /** The value of four hexadecimal digits, or -1. */
-function hexAt(bytes: Uint8Array, at: number, to: number): number {
+export function hexAt(bytes: Uint8Array, at: number, to: number): number {
   if (at + 4 > to) return -1;
   let value = 0;
   for (let i = at; i < at + 4; i++) {
@@ -70,7 +70,7 @@ function hexAt(bytes: Uint8Array, at: number, to: number): number {
   return value;
 }
 
-function writeUtf8(bytes: Uint8Array, at: number, code: number): number {
+export function writeUtf8(bytes: Uint8Array, at: number, code: number): number {
   if (code < 0x80) {
     bytes[at++] = code;
   } else if (code < 0x800) {

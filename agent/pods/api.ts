@@ -81,6 +81,27 @@ export class Api {
     }
   }
 
+  /**
+   * Creates an object. @returns "" when it is there, else what the server said.
+   * @throws any error when there is no answer.
+   */
+  async create(path: string, object: unknown, signal: AbortSignal): Promise<string> {
+    for (let fresh = false; ; fresh = true) {
+      const access = await this.#cluster.access(fresh);
+      const folder = new URL(access.server).pathname.replace(/\/$/, "");
+      const { statusCode, body } = await this.#poolOf(access).request({
+        method: "POST",
+        path: `${folder}${path}`,
+        headers: { ...access.headers, "content-type": "application/json", "user-agent": `tailrace/${VERSION}` },
+        body: JSON.stringify(object),
+        signal,
+      });
+      const text = await body.text();
+      if (statusCode === 401 && !fresh) continue;
+      return statusCode < 300 || statusCode === 409 ? "" : `${statusCode}: ${text.slice(0, 500).trim()}`;
+    }
+  }
+
   async close(): Promise<void> {
     await this.#pool?.destroy();
   }

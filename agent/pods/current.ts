@@ -58,6 +58,11 @@ export class CurrentPods {
     return this.#counted.restarts + this.#store.watchRestarts;
   }
 
+  /** Annotations of pods that say what can't be. */
+  wrongAnnotations(): ReturnType<Pods["wrongAnnotations"]> {
+    return this.#store.wrongAnnotations();
+  }
+
   close(): Promise<void> {
     return this.#store.close();
   }

@@ -4,6 +4,13 @@
  */
 import type { V1ContainerStatus, V1ObjectMeta, V1Pod } from "@kubernetes/client-node";
 import picomatch from "picomatch";
+import {
+  type AnnotationProblem,
+  annotationProblems,
+  containerSettings,
+  type PodSettings,
+  type SettingsRules,
+} from "./settings.ts";
 
 /** Whether a label or annotation of this name is to be attached. */
 export type Select = (name: string) => boolean;
@@ -14,6 +21,24 @@ interface ContainerFacts {
   /** Id and restart count of the latest run that the status tells of; "" and 0 while it tells of none. */
   readonly containerId: string;
   readonly restart: number;
+  /** What the pod's annotations say for it. */
+  readonly settings: PodSettings | undefined;
+}
+
+/** Labels and annotations by name. */
+interface Named {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** What of a pod's labels and annotations matters. */
+export interface Wanted {
+  /** To attach to records. */
+  readonly labels: Select;
+  readonly annotations: Select;
+  /** Names that conditions of the configuration ask for. */
+  readonly named: { readonly labels: ReadonlySet<string>; readonly annotations: ReadonlySet<string> };
+  readonly settings: SettingsRules;
 }
 
 export interface PodFacts {
@@ -31,6 +56,9 @@ export interface PodFacts {
   readonly workload: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
+  /** Those that conditions of the configuration name; undefined when none do. */
+  readonly named: Named | undefined;
+  readonly problems: readonly AnnotationProblem[];
   readonly containers: ReadonlyMap<string, ContainerFacts>;
 }
 
@@ -51,15 +79,12 @@ export function pick(all: Readonly<Record<string, string>> | undefined, select: 
   return Object.fromEntries(Object.entries(all ?? {}).filter(([name]) => select(name)));
 }
 
-export function podFacts(pod: V1Pod, labels: Select, annotations: Select): PodFacts {
+export function podFacts(pod: V1Pod, { labels, annotations, named, settings }: Wanted): PodFacts {
   const { metadata = {}, spec, status } = pod;
+  const containers = containersOf(pod, (name) => containerSettings(metadata.annotations ?? {}, name, settings));
   const uid = metadata.uid ?? "";
   const hashes = HASHES.map((name) => metadata.annotations?.[name] ?? "").filter((hash) => hash !== "");
-  const statuses = [
-    ...(status?.containerStatuses ?? []),
-    ...(status?.initContainerStatuses ?? []),
-    ...(status?.ephemeralContainerStatuses ?? []),
-  ];
+  const statuses = statusesOf(pod);
   const [workloadKind, workload] = workloadOf(metadata, spec?.nodeName ?? "");
   return {
     uid,
@@ -72,11 +97,32 @@ export function podFacts(pod: V1Pod, labels: Select, annotations: Select): PodFa
     workload,
     labels: pick(metadata.labels, labels),
     annotations: pick(metadata.annotations, annotations),
-    containers: containersOf(pod, statuses),
+    named:
+      named.labels.size + named.annotations.size === 0
+        ? undefined
+        : {
+            labels: pick(metadata.labels, (name) => named.labels.has(name)),
+            annotations: pick(metadata.annotations, (name) => named.annotations.has(name)),
+          },
+    problems: annotationProblems(metadata.annotations ?? {}, [...containers.keys()], settings),
+    containers,
   };
 }
 
-function containersOf({ spec }: V1Pod, statuses: readonly V1ContainerStatus[]): Map<string, ContainerFacts> {
+function statusesOf({ status }: V1Pod): V1ContainerStatus[] {
+  return [
+    ...(status?.containerStatuses ?? []),
+    ...(status?.initContainerStatuses ?? []),
+    ...(status?.ephemeralContainerStatuses ?? []),
+  ];
+}
+
+function containersOf(
+  pod: V1Pod,
+  settingsOf: (container: string) => PodSettings | undefined,
+): Map<string, ContainerFacts> {
+  const { spec } = pod;
+  const statuses = statusesOf(pod);
   const images = new Map<string, string>();
   for (const { name, image } of statuses) images.set(name, image);
   for (const containers of [spec?.containers, spec?.initContainers, spec?.ephemeralContainers])
@@ -88,6 +134,7 @@ function containersOf({ spec }: V1Pod, statuses: readonly V1ContainerStatus[]): 
       image,
       containerId: (status?.containerID ?? "").replace(/^[^:]*:\/\//, ""),
       restart: status?.restartCount ?? 0,
+      settings: settingsOf(name),
     });
   }
   return facts;

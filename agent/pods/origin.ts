@@ -2,6 +2,7 @@
  * Origin: what is known of the container that wrote a log. Identity comes from the file's path, the rest from the pod.
  * An Origin never changes; news about the pod makes another object, so outputs memoise on identity (WeakMap).
  */
+import type { PodSettings } from "./settings.ts";
 
 /** Where a container's log file lies and what its path tells. */
 export interface ContainerLog {
@@ -33,4 +34,10 @@ export interface Origin extends ContainerLog {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly namespaceLabels: Readonly<Record<string, string>>;
+  /** Labels and annotations that the configuration's matches name, attached or not. */
+  readonly named?:
+    | { readonly labels: Readonly<Record<string, string>>; readonly annotations: Readonly<Record<string, string>> }
+    | undefined;
+  /** What the pod's annotations say of how this container's log is to be treated. */
+  readonly settings?: PodSettings | undefined;
 }

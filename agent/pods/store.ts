@@ -4,6 +4,7 @@
  * Live pods are in a plain Map, departed ones in a cache, because their files are still read when they are gone. A pod
  * is found by namespace, name and uid together: a StatefulSet's next pod of the same name is another pod, and no pod can
  * pass for another by an annotation. Identity always comes from the log's path; the API only adds to it.
+ * More than 300 lines, since what is known, found and told are views of the same maps.
  * All calls are synchronous and cheap; no trouble of the API ever throws here or stops anyone.
  */
 import { isDeepStrictEqual } from "node:util";
@@ -13,9 +14,11 @@ import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import { Api } from "./api.ts";
 import { findCluster } from "./cluster.ts";
-import { type PodFacts, pick, podFacts, type Select, selectBy } from "./facts.ts";
+import { EventWriter } from "./events.ts";
+import { type PodFacts, pick, podFacts, type Select, selectBy, type Wanted } from "./facts.ts";
 import type { ContainerLog, Origin } from "./origin.ts";
 import { type Pace, Reflector } from "./reflector.ts";
+import type { AnnotationProblem, SettingsRules } from "./settings.ts";
 
 export interface Pods {
   /** The same object until something changes that shows in it. */
@@ -30,7 +33,14 @@ export interface Pods {
   readonly timedOut: boolean;
   readonly watchEvents: number;
   readonly watchRestarts: number;
+  /** Wrong annotations of live pods. */
+  wrongAnnotations(): WrongAnnotation[];
   close(): Promise<void>;
+}
+
+export interface WrongAnnotation extends AnnotationProblem {
+  readonly namespace: string;
+  readonly pod: string;
 }
 
 export interface PodsOptions {
@@ -42,7 +52,12 @@ export interface PodsOptions {
     readonly namespaceLabels: readonly string[];
     /** Milliseconds. */
     readonly metadataTimeout: number;
+    readonly events: boolean;
   };
+  /** What pods may set for themselves. */
+  readonly settings: SettingsRules;
+  /** Names of labels and annotations that conditions ask for. */
+  readonly named: Wanted["named"];
   readonly nodeName: string;
   readonly clusterName: string;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -67,8 +82,7 @@ interface Made {
 class PodStore implements Pods {
   synced = false;
   readonly #options: PodsOptions;
-  readonly #labels: Select;
-  readonly #annotations: Select;
+  readonly #wanted: Wanted;
   readonly #namespaceLabels: Select;
   readonly #byUid = new Map<string, PodFacts>();
   readonly #live = new Map<string, PodFacts>();
@@ -80,6 +94,7 @@ class PodStore implements Pods {
   readonly #listeners: ((uid: string) => void)[] = [];
   readonly #startedAt: number;
   readonly #stop = new AbortController();
+  #events: EventWriter | undefined;
   #pods: Reflector<V1Pod> | undefined;
   #namespaceWatch: Reflector<KubernetesObject> | undefined;
   #running: Promise<unknown> = Promise.resolve();
@@ -87,8 +102,12 @@ class PodStore implements Pods {
   constructor(options: PodsOptions) {
     const { labels, annotations, namespaceLabels } = options.kubernetes;
     this.#options = options;
-    this.#labels = selectBy(labels);
-    this.#annotations = selectBy(annotations);
+    this.#wanted = {
+      labels: selectBy(labels),
+      annotations: selectBy(annotations),
+      named: options.named,
+      settings: options.settings,
+    };
     this.#namespaceLabels = selectBy(namespaceLabels);
     this.#departed = new LRUCache({
       max: MAX_DEPARTED,
@@ -112,6 +131,7 @@ class PodStore implements Pods {
       return;
     }
     const api = new Api(cluster);
+    if (kubernetes.events) this.#events = new EventWriter(api, nodeName, clock, log, this.#stop.signal);
     this.#pods = new Reflector<V1Pod>(
       api,
       { resource: "pods", path: "/api/v1/pods", fieldSelector: `spec.nodeName=${nodeName}`, metadataOnly: false },
@@ -216,14 +236,35 @@ class PodStore implements Pods {
       labels: pod?.labels ?? NOTHING,
       annotations: pod?.annotations ?? NOTHING,
       namespaceLabels,
+      // Not there at all where there is nothing, as before.
+      ...(pod?.named === undefined ? {} : { named: pod.named }),
+      ...(container?.settings === undefined ? {} : { settings: container.settings }),
     });
   }
 
+  wrongAnnotations(): WrongAnnotation[] {
+    return [...this.#byUid.values()].flatMap(({ namespace, name: pod, problems }) =>
+      problems.map((problem) => ({ namespace, pod, ...problem })),
+    );
+  }
+
+  /** Once for each version of the pod's annotations that is wrong in another way. */
+  #report({ namespace, name, uid, problems }: PodFacts, before: PodFacts | undefined): void {
+    if (problems.length === 0 || isDeepStrictEqual(before?.problems, problems)) return;
+    for (const { annotation, value, message } of problems)
+      this.#options.log.warn(
+        { namespace, pod: name, annotation, value, reason: message },
+        "a pod's annotation is wrong, and ignored",
+      );
+    this.#events?.write({ namespace, pod: name, uid, problems });
+  }
+
   #upsertPod(pod: V1Pod): void {
-    const facts = podFacts(pod, this.#labels, this.#annotations);
+    const facts = podFacts(pod, this.#wanted);
     const before = this.#byUid.get(facts.uid);
     // Most events are about conditions and probes.
     if (isDeepStrictEqual(before, facts)) return;
+    this.#report(facts, before);
     if (before !== undefined) this.#leave(before);
     this.#byUid.set(facts.uid, facts);
     for (const key of keysOf(facts)) {

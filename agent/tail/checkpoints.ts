@@ -20,6 +20,8 @@ export interface SavedPosition {
   readonly offset: number;
   /** Of the last good line before the offset. */
   readonly time: LineTime;
+  /** So far one of the streams is settled, which is farther. */
+  readonly ahead?: SavedAhead;
   /** A hash of the bytes before the offset, to notice that they are others now; "" where it is not known. */
   readonly marker: string;
   /** Bytes that the file held; 0 where it is not known. What is gone without being read is counted with it. */
@@ -28,6 +30,13 @@ export interface SavedPosition {
   readonly done: readonly string[];
   /** The file's name when last seen; for people, never for finding it again. */
   readonly path: string;
+}
+
+export interface SavedAhead {
+  readonly stderr: boolean;
+  readonly restart: number;
+  readonly fingerprint: string;
+  readonly offset: number;
 }
 
 const VERSION = 1;

@@ -186,6 +186,13 @@ export class LogFile implements Generation {
     return marker(bytes.subarray(0, got));
   }
 
+  /** Of a compressed file: the length of its content modulo 2^32, as its last four bytes have it (RFC 1952). */
+  uncompressedBytes(): number {
+    const tail = Buffer.alloc(4);
+    readSync(this.#fd, tail, 0, 4, Math.max(0, fstatSync(this.#fd).size - 4));
+    return tail.readUInt32LE();
+  }
+
   /** A reader of a compressed file's content, for one consumer. */
   gunzip(): GunzipReader {
     return new GunzipReader((into, offset) => readSync(this.#opened(), into, 0, into.length, offset));

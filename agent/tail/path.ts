@@ -58,7 +58,8 @@ function refuse(error: unknown, at: string): Resolved {
   return { kind, detail: `${at}: ${code}` };
 }
 
-function identify(path: string, at: string): ContainerLog | undefined {
+/** What a path below the folder of pods tells; undefined for others. */
+export function identify(path: string, at: string): ContainerLog | undefined {
   const match = POD_PATH.exec(at);
   if (match === null) return undefined;
   const [, namespace = "", pod = "", uid = "", container = "", restart = "0"] = match;

@@ -41,7 +41,7 @@ const CASES: Record<string, { from: string | RegExp; to: string; plan: Record<st
     "an output's name": {
       from: "name: screen",
       to: "name: console",
-      plan: { removed: ["screen"], added: ["console"] },
+      plan: { removed: ["screen"], added: ["console"], pods: true },
       changes: ["outputs[screen].type: console -> (none)", "outputs[console].type: (none) -> console"],
     },
     "an output's type": {

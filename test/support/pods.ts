@@ -1,4 +1,5 @@
 /** Pods against a scripted API server: what both suites of agent/pods share. */
+
 import { randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,6 +7,7 @@ import type { TestContext } from "node:test";
 import { type Clock, systemClock } from "../../agent/clock.ts";
 import type { ContainerLog } from "../../agent/pods/origin.ts";
 import type { Pace } from "../../agent/pods/reflector.ts";
+import { SETTINGS } from "../../agent/pods/settings.ts";
 import { type Pods, type PodsOptions, startPods } from "../../agent/pods/store.ts";
 import { ApiServer, type FakeObject } from "./apiserver.ts";
 import { temporaryFolder } from "./program.ts";
@@ -23,6 +25,8 @@ export interface Fixture {
 }
 
 export interface FixtureOptions {
+  /** Labels that conditions ask for. */
+  readonly named?: readonly string[];
   readonly kubernetes?: Partial<PodsOptions["kubernetes"]>;
   readonly clock?: Clock;
   readonly pace?: Partial<Pace>;
@@ -51,8 +55,11 @@ export async function startFixture(context: TestContext, options: FixtureOptions
       annotations: [],
       namespaceLabels: [],
       metadataTimeout: 60_000,
+      events: false,
       ...options.kubernetes,
     },
+    settings: { prefix: "tailrace.io", allow: SETTINGS, outputs: ["es", "loki"] },
+    named: { labels: new Set(options.named), annotations: new Set() },
     nodeName: NODE,
     clusterName: "test",
     env: {},

@@ -1,8 +1,8 @@
 /** Everything from the files to the lane's door, on real files: what an output would be given, kept as records. */
 import type { Receipt } from "../../agent/acks.ts";
-import { type Batch, STDERR, TRUNCATED, UNPARSED } from "../../agent/batch.ts";
+import { type Batch, DROPPED, STDERR, TRUNCATED, UNPARSED } from "../../agent/batch.ts";
 import { type Clock, systemClock } from "../../agent/clock.ts";
-import { Consumer, type ConsumerOptions } from "../../agent/consumer.ts";
+import { Consumer, type ConsumerOptions, type Routing } from "../../agent/consumer.ts";
 import type { Cursor } from "../../agent/cursor.ts";
 import { CHUNK_BYTES } from "../../agent/lines.ts";
 import type { ContainerLog, Origin } from "../../agent/pods/origin.ts";
@@ -24,6 +24,8 @@ export interface KeptRecord {
   shipped: boolean;
   settle(how: "shipped" | "dropped"): void;
 }
+
+const NO_PROCESSORS: Routing = { refusal: () => undefined, steps: () => [] };
 
 const origins = new WeakMap<ContainerLog, Origin>();
 
@@ -54,6 +56,7 @@ export class Reader {
     options: Partial<ConsumerOptions>,
     descriptors: Descriptors,
     clock: Clock,
+    routing: Routing,
   ) {
     this.kept = kept;
     this.checkpoints = checkpoints;
@@ -69,11 +72,12 @@ export class Reader {
         ...options,
       },
       { origin: originOf, settled: () => true },
+      routing,
       { append: (batch, receipt) => this.#keep(batch, receipt) },
       checkpoints,
       clock,
       kept.log,
-      { read: () => {}, lost: (bytes, reason) => this.losses.push({ bytes, reason }) },
+      { read: () => {}, dropped: () => {}, lost: (bytes, reason) => this.losses.push({ bytes, reason }) },
       (chain) => {
         const file = this.consumer.cursors.get(chain)?.file;
         if (file !== undefined) chain.trim(file);
@@ -99,10 +103,11 @@ export class Reader {
     accepting = true,
     descriptors = new Descriptors(512),
     clock: Clock = systemClock,
+    routing: Routing = NO_PROCESSORS,
   ): Promise<Reader> {
     const kept = keepLog();
     const checkpoints = await Checkpoints.open(`${root}/state`, kept.log);
-    const reader = new Reader(root, checkpoints, kept, options, descriptors, clock);
+    const reader = new Reader(root, checkpoints, kept, options, descriptors, clock, routing);
     reader.accepting = accepting;
     reader.consumer.start();
     await reader.tailer.start();
@@ -121,20 +126,22 @@ export class Reader {
   }
 
   /** Bytes read, accepted, dropped and pending of all containers; throws when they do not add up. */
-  ledger(): { read: number; shipped: number; pending: number } {
-    let [read, shipped, pending] = [0, 0, 0];
+  ledger(): { read: number; shipped: number; pending: number; dropped: number } {
+    let [read, shipped, pending, byRule, dropped] = [0, 0, 0, 0, 0];
     for (const { ledger } of this.consumer.cursors.values()) {
       read += ledger.read;
       shipped += ledger.shipped;
       pending += ledger.pending;
+      dropped += ledger.droppedTotal;
+      byRule += ledger.droppedTotal - (ledger.dropped.get("test") ?? 0);
     }
     const followed = new Set([...this.consumer.cursors.keys()].map(({ segments }) => segments[0]?.log.uid));
     const kept = this.records.reduce((sum, { size, uid }) => sum + (followed.has(uid) ? size : 0), 0);
     let unfinished = 0;
-    for (const { scanner } of this.consumer.cursors.values()) unfinished += scanner.pendingBytes;
-    if (read !== kept + unfinished)
-      throw new Error(`${read} bytes read, ${kept} in rows, ${unfinished} in unfinished messages`);
-    return { read, shipped, pending };
+    for (const { pendingBytes } of this.consumer.cursors.values()) unfinished += pendingBytes;
+    if (read !== kept + byRule + unfinished)
+      throw new Error(`${read} bytes read, ${kept} in rows, ${byRule} dropped, ${unfinished} in unfinished messages`);
+    return { read, shipped, pending, dropped };
   }
 
   /** Everything that there is to see now is seen and read, as far as the budget goes. */
@@ -161,6 +168,7 @@ export class Reader {
   #keep(batch: Batch, receipt: Receipt): void {
     for (let row = 0; row < batch.rows; row++) {
       const flags = batch.flags[row] as number;
+      if ((flags & DROPPED) !== 0) continue;
       const size = batch.size[row] as number;
       const generation = batch.extra?.get(row)?.generation ?? batch.generation;
       let settled = false;

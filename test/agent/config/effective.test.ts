@@ -34,9 +34,21 @@ kubernetes:
   annotations: []
   namespaceLabels: []
   metadataTimeout: 5s
+  annotationPrefix: tailrace.io
+  podSettings:
+    allow:
+      - exclude
+      - multiline
+      - parse
+      - outputs
+      - sample
+  events: false
+processors: []
 outputs:
   - name: es
     type: elasticsearch
+    match: {}
+    processors: []
     memory: 32MiB
     maxBacklog: 0
     batch:

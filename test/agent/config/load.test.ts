@@ -21,7 +21,7 @@ const WRONG: Readonly<Record<string, readonly [string, readonly string[]]>> = {
   "an unknown key": [
     `${CONSOLE}colour: red\n`,
     [
-      "2:1: colour: unknown key; allowed are nodeName, clusterName, dataDir, logLevel, shutdownTimeout, source, kubernetes, outputs, admin",
+      "2:1: colour: unknown key; allowed are nodeName, clusterName, dataDir, logLevel, shutdownTimeout, source, kubernetes, processors, outputs, admin",
     ],
   ],
   "a typo at the top": [`clusterNmae: a\n${CONSOLE}`, ['1:1: clusterNmae: unknown key; did you mean "clusterName"?']],
@@ -35,7 +35,7 @@ const WRONG: Readonly<Record<string, readonly [string, readonly string[]]>> = {
   "a key of another type": [
     "outputs: [{ name: a, type: console, index: x }]",
     [
-      "1:37: outputs[0].index: unknown key; allowed are name, memory, maxBacklog, batch, request, retry, deadLetter, tls, auth, type, format",
+      "1:37: outputs[0].index: unknown key; allowed are name, match, processors, memory, maxBacklog, batch, request, retry, deadLetter, tls, auth, type, format",
     ],
   ],
   "a type that does not exist": [
@@ -115,7 +115,7 @@ const WRONG: Readonly<Record<string, readonly [string, readonly string[]]>> = {
   "a template": [
     "outputs:\n  - { name: a, type: file, path: '/x/{pods}' }\n",
     [
-      '2:34: outputs[0].path: "/x/{pods}" is wrong; there is no placeholder {pods}; did you mean {pod}?; allowed are {cluster} {node} {namespace} {pod} {uid} {container} {workload} {workloadKind} {app} {stream} {offset} {label.NAME} {annotation.NAME} {namespaceLabel.NAME} {yyyy.MM.dd} {yyyy-MM-dd} {yyyy.MM} {yyyy.ww} {HH}',
+      '2:34: outputs[0].path: "/x/{pods}" is wrong; there is no placeholder {pods}; did you mean {pod}?; allowed are {cluster} {node} {namespace} {pod} {uid} {container} {workload} {workloadKind} {app} {stream} {offset} {severity} {label.NAME} {annotation.NAME} {namespaceLabel.NAME} {field.NAME} {yyyy.MM.dd} {yyyy-MM-dd} {yyyy.MM} {yyyy.ww} {HH}',
     ],
   ],
   "a batch beyond the memory": [
@@ -200,13 +200,13 @@ const WRONG: Readonly<Record<string, readonly [string, readonly string[]]>> = {
   "__proto__ as a key": [
     `{ "__proto__": { "a": 1 }, ${CONSOLE.trim()} }`,
     [
-      "1:3: __proto__: unknown key; allowed are nodeName, clusterName, dataDir, logLevel, shutdownTimeout, source, kubernetes, outputs, admin",
+      "1:3: __proto__: unknown key; allowed are nodeName, clusterName, dataDir, logLevel, shutdownTimeout, source, kubernetes, processors, outputs, admin",
     ],
   ],
   "Windows' line ends and a byte order mark": [
     `\ufeffcolor: 1\r\nsource: { startat: end }\r\n${CONSOLE}`,
     [
-      "1:1: color: unknown key; allowed are nodeName, clusterName, dataDir, logLevel, shutdownTimeout, source, kubernetes, outputs, admin",
+      "1:1: color: unknown key; allowed are nodeName, clusterName, dataDir, logLevel, shutdownTimeout, source, kubernetes, processors, outputs, admin",
       '2:11: source.startat: unknown key; did you mean "startAt"?',
     ],
   ],
@@ -224,23 +224,14 @@ for (const [name, [text, expected]] of Object.entries(WRONG))
   });
 
 test("keys of what does not exist yet are refused as unknown", (context) => {
-  const text = `processors: []
-source: {}
-kubernetes: { annotationPrefix: x }
+  const text = `source: {}
 outputs:
-  - { name: a, type: elasticsearch, endpoints: [http://es], match: {}, processors: [], setupTemplate: true }
+  - { name: a, type: elasticsearch, endpoints: [http://es], setupTemplate: true }
   - { name: b, type: kafka }
 `;
   assert.deepEqual(
     problemsOf(context, text).map((problem) => problem.replace(/; .*/, "")),
-    [
-      "1:1: processors: unknown key",
-      "3:15: kubernetes.annotationPrefix: unknown key",
-      "5:61: outputs[0].match: unknown key",
-      "5:72: outputs[0].processors: unknown key",
-      "5:88: outputs[0].setupTemplate: unknown key",
-      '6:22: outputs[1].type: "kafka" is wrong',
-    ],
+    ["3:61: outputs[0].setupTemplate: unknown key", '4:22: outputs[1].type: "kafka" is wrong'],
   );
 });
 

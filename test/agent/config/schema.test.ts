@@ -68,6 +68,7 @@ test("the JSON Schema forbids unknown keys and describes every key", () => {
     "deadLetter",
     "tls",
     "auth",
+    "podSettings",
     "hold",
   ]);
   const silent = [...within(jsonSchema())].filter(

@@ -129,8 +129,8 @@ test("what is no placeholder is refused with a sentence that names the nearest",
     ["{constructor}", /no placeholder \{constructor\}/],
     ["{namespace", /a brace is without its partner/],
     ["namespace}", /a brace is without its partner/],
-    ["{severity}", /\{severity\} is not available in this version/],
-    ["{field.user}", /\{field\.user\} is not available in this version/],
+    ["{fields.user}", /did you mean \{field\.user\}\?/],
+    ["{field.}", /no placeholder \{field\.\}/],
   ] as const)
     assert.throws(
       () => parseTemplate(text),

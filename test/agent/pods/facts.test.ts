@@ -2,8 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { V1Pod } from "@kubernetes/client-node";
 import { podFacts, selectBy, workloadOf } from "../../../agent/pods/facts.ts";
+import { SETTINGS } from "../../../agent/pods/settings.ts";
 
 const all = selectBy(["*"]);
+const everything = {
+  labels: all,
+  annotations: all,
+  named: { labels: new Set<string>(), annotations: new Set<string>() },
+  settings: { prefix: "tailrace.io", allow: SETTINGS, outputs: [] },
+};
 
 const owner = (kind: string, name: string, controller = true) => ({
   ownerReferences: [{ apiVersion: "v1", kind, name, uid: "u", controller }],
@@ -84,7 +91,7 @@ test("of a pod only what records need is kept", () => {
       ],
     },
   };
-  assert.deepEqual(podFacts(pod, all, selectBy(["team/*"])), {
+  assert.deepEqual(podFacts(pod, { ...everything, annotations: selectBy(["team/*"]) }), {
     uid: "u1",
     namespace: "shop",
     name: "web-0",
@@ -95,23 +102,25 @@ test("of a pod only what records need is kept", () => {
     workload: "web",
     labels: { app: "web", "app.kubernetes.io/name": "web" },
     annotations: { "team/owner": "blue" },
+    named: undefined,
+    problems: [],
     containers: new Map([
-      ["app", { image: "web:1", containerId: "c0ffee", restart: 2 }],
-      ["migrate", { image: "migrate:1", containerId: "beef", restart: 0 }],
-      ["debugger", { image: "busybox", containerId: "", restart: 0 }],
+      ["app", { image: "web:1", containerId: "c0ffee", restart: 2, settings: undefined }],
+      ["migrate", { image: "migrate:1", containerId: "beef", restart: 0, settings: undefined }],
+      ["debugger", { image: "busybox", containerId: "", restart: 0, settings: undefined }],
     ]),
   });
 });
 
 test("a pod that has nothing but a name yet is no error", () => {
-  assert.equal(podFacts({ metadata: { uid: "u", name: "p" } }, all, all).workload, "p");
-  assert.deepEqual([...podFacts({}, all, all).containers], []);
+  assert.equal(podFacts({ metadata: { uid: "u", name: "p" } }, everything).workload, "p");
+  assert.deepEqual([...podFacts({}, everything).containers], []);
 });
 
 test("a static pod is also known by the hash of its configuration", () => {
   const hash = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
   const annotations = { "kubernetes.io/config.mirror": hash, "kubernetes.io/config.hash": hash };
-  assert.deepEqual(podFacts({ metadata: { uid: "mirror", annotations } }, all, all).pathUids, ["mirror", hash]);
+  assert.deepEqual(podFacts({ metadata: { uid: "mirror", annotations } }, everything).pathUids, ["mirror", hash]);
 });
 
 test("globs choose labels by name, a leading ! leaves some out", () => {

@@ -170,7 +170,17 @@ test("namespaces are not asked for when none of their labels is wanted", async (
 function startWithout(context: TestContext, enabled: boolean) {
   const log = keepLog();
   const pods = startPods({
-    kubernetes: { enabled, kubeconfig: "", labels: ["*"], annotations: [], namespaceLabels: [], metadataTimeout: 5000 },
+    kubernetes: {
+      enabled,
+      kubeconfig: "",
+      labels: ["*"],
+      annotations: [],
+      namespaceLabels: [],
+      metadataTimeout: 5000,
+      events: false,
+    },
+    settings: { prefix: "tailrace.io", allow: [], outputs: [] },
+    named: { labels: new Set(), annotations: new Set() },
     nodeName: "here",
     clusterName: "",
     env: {},

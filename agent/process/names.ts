@@ -1,0 +1,77 @@
+/**
+ * What becomes of parsers' names: which of them a record may have at its top, and how a parser's own get into a batch.
+ */
+import type { Rows } from "../batch.ts";
+import { BACKSLASH, DOT, SPACE } from "../parse/ascii.ts";
+
+/**
+ * Names that a record has of its own, by any output's schema, and `fields` for what collides with them. An app's member
+ * of such a name, or of one that Elasticsearch takes as a path below it (`kubernetes.pod.name`), would forge a record.
+ */
+const OWN = ["@timestamp", "message", "stream", "log", "error", "container", "kubernetes", "orchestrator", "fields"];
+/** What Elasticsearch refuses at the top of a document, and the whole document with it. */
+const METADATA = [
+  ...["_id", "_index", "_type", "_source", "_size", "_doc_count", "_field_names", "_ignored", "_ignored_source"],
+  ...["_routing", "_meta", "_tier", "_seq_no", "_version", "_nested_path", "_feature", "_tsid", "_ts_routing_hash"],
+];
+const RESERVED = new Set([...OWN, "truncated", ...METADATA]);
+
+/** First bytes of names that need a closer look; blanks, because a name of nothing else is refused too. */
+const SUSPECT = new Uint8Array(256).fill(1, 0, SPACE + 1);
+for (const name of RESERVED) SUSPECT[name.charCodeAt(0)] = 1;
+
+/** Whether a member of this name can't stand at the top of a record. The name is the inside of a JSON string. */
+export function collides(bytes: Buffer, from: number, to: number): boolean {
+  if (from === to) return true;
+  let suspect = SUSPECT[bytes[from]!] === 1 || bytes[to - 1] === DOT;
+  // Elasticsearch refuses names with an empty part.
+  let dot = true;
+  for (let at = from; at < to && !suspect; at++) {
+    const byte = bytes[at];
+    suspect = byte === BACKSLASH || (byte === DOT && dot);
+    dot = byte === DOT;
+  }
+  return suspect && collidesSlow(bytes.toString("utf8", from, to));
+}
+
+function collidesSlow(json: string): boolean {
+  const name = json.includes("\\") ? (JSON.parse(`"${json}"`) as string) : json;
+  const parts = name.split(".");
+  return RESERVED.has(parts[0] as string) || parts.some((part) => part.trim() === "");
+}
+
+/** The names of a format's members. Fields are ranges of a batch's bytes, so each batch that needs them gets them once. */
+export class Names {
+  readonly #text: Buffer;
+  readonly #starts: readonly number[];
+  #at = -1;
+
+  /** @param names that need no escape in JSON. */
+  constructor(names: readonly string[]) {
+    this.#text = Buffer.from(names.join(""));
+    let length = 0;
+    this.#starts = [0, ...names.map((name) => (length += Buffer.byteLength(name)))];
+  }
+
+  /** A new batch begins. */
+  forget(): void {
+    this.#at = -1;
+  }
+
+  /** Where the names' text begins in the batch's bytes: to be asked before `from` and `to`. */
+  place(rows: Rows): void {
+    if (this.#at >= 0) return;
+    rows.reserve(this.#text.length);
+    this.#text.copy(rows.bytes, rows.used);
+    this.#at = rows.used;
+    rows.used += this.#text.length;
+  }
+
+  from(name: number): number {
+    return this.#at + this.#starts[name]!;
+  }
+
+  to(name: number): number {
+    return this.#at + this.#starts[name + 1]!;
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * Redact: replaces secrets in messages and in the strings of parsed fields, before any output sees them. Never in the
+ * origin, nor in the names of fields.
+ *
+ * Promises: what is replaced is replaced in whole; nothing else changes. Users' patterns can't hang the agent: a message
+ * on which they spend more than 40 ms is closed there, its rest replaced by the same words and counted.
+ */
+import type { Rows } from "../batch.ts";
+import { wanted } from "./match.ts";
+import type { Pattern } from "./pattern.ts";
+import { type Match, OUT, type Processor } from "./processor.ts";
+import type { Finder } from "./secrets.ts";
+
+export interface RedactOptions {
+  readonly finders: readonly Finder[];
+  readonly patterns: readonly Pattern[];
+  readonly replacement: string;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const MINUS = 0x2d;
+const MAX_MS = 40;
+
+export class Redact implements Processor {
+  readonly name = "redact";
+  readonly counts = { redacted: 0, closed: 0 };
+  readonly #finders: readonly Finder[];
+  readonly #patterns: readonly Pattern[];
+  readonly #replacement: Buffer;
+  /** As the inside of a JSON string. */
+  readonly #quoted: Buffer;
+  readonly #match: Match | undefined;
+
+  constructor({ finders, patterns, replacement }: RedactOptions, match: Match | undefined) {
+    this.#finders = finders;
+    this.#patterns = patterns;
+    this.#replacement = Buffer.from(replacement.toWellFormed());
+    this.#quoted = Buffer.from(JSON.stringify(replacement.toWellFormed()).slice(1, -1));
+    this.#match = match;
+  }
+
+  process(rows: Rows): void {
+    const want = wanted(this.#match, rows);
+    if (want === false) return;
+    for (let row = 0; row < rows.rows; row++) {
+      if (((rows.flags[row] as number) & OUT) !== 0 || (want !== true && !want(row))) continue;
+      const clean = this.#cleaned(rows.bytes, rows.from[row] as number, rows.to[row] as number, this.#replacement);
+      if (clean !== undefined) {
+        this.counts.redacted++;
+        rows.from[row] = append(rows, clean);
+        rows.to[row] = rows.used;
+      }
+      if (rows.fields !== undefined && rows.fields.count[row] !== 0) this.#cleanFields(rows, row);
+    }
+  }
+
+  #cleanFields(rows: Rows, row: number): void {
+    const fields = rows.fields as NonNullable<Rows["fields"]>;
+    const first = fields.first[row] as number;
+    for (let member = first; member < first + (fields.count[row] as number); member++) {
+      const from = fields.valueFrom(member);
+      const to = fields.valueTo(member);
+      const clean = this.#cleanedJson(rows.bytes, from, to);
+      if (clean === undefined) continue;
+      this.counts.redacted++;
+      const at = append(rows, clean);
+      fields.setValue(member, at, rows.used);
+    }
+  }
+
+  /** A JSON text with its strings and numbers redacted; undefined when nothing was found. */
+  #cleanedJson(bytes: Buffer, from: number, to: number): Buffer | undefined {
+    const parts: Buffer[] = [];
+    let kept = from;
+    for (let at = from; at < to; ) {
+      const byte = bytes[at] as number;
+      let end = at + 1;
+      let clean: Buffer | undefined;
+      if (byte === QUOTE) {
+        let escaped = false;
+        for (; bytes[end] !== QUOTE; end++)
+          if (bytes[end] === BACKSLASH) {
+            escaped = true;
+            end++;
+          }
+        end++;
+        // Names stay.
+        if (bytes[skipBlanks(bytes, end, to)] !== 0x3a) clean = this.#cleanedString(bytes, at + 1, end - 1, escaped);
+      } else if (byte === MINUS || (byte >= 0x30 && byte <= 0x39)) {
+        while (
+          end < to &&
+          (bytes[end] as number) >= 0x2b &&
+          (bytes[end] as number) <= 0x7a &&
+          bytes[end] !== 0x2c &&
+          bytes[end] !== 0x5d
+        )
+          end++;
+        const number = this.#cleaned(bytes, at, end, this.#quoted);
+        // A number that is a card's becomes a text.
+        if (number !== undefined) clean = Buffer.concat([Buffer.from('"'), number, Buffer.from('"')]);
+      }
+      if (clean !== undefined) {
+        parts.push(Buffer.from(bytes.subarray(kept, at)), clean);
+        kept = end;
+      }
+      at = end;
+    }
+    if (kept === from) return undefined;
+    parts.push(bytes.subarray(kept, to));
+    return Buffer.concat(parts);
+  }
+
+  /** With its quotes. */
+  #cleanedString(bytes: Buffer, from: number, to: number, escaped: boolean): Buffer | undefined {
+    if (!escaped) {
+      const clean = this.#cleaned(bytes, from, to, this.#quoted);
+      return clean && Buffer.concat([Buffer.from('"'), clean, Buffer.from('"')]);
+    }
+    const text = Buffer.from(JSON.parse(bytes.toString("utf8", from - 1, to + 1)) as string);
+    const clean = this.#cleaned(text, 0, text.length, this.#replacement);
+    return clean && Buffer.from(JSON.stringify(clean.toString()));
+  }
+
+  /** The text bytes[from, to) with what was found replaced; undefined when nothing was. */
+  #cleaned(bytes: Buffer, from: number, to: number, replacement: Buffer): Buffer | undefined {
+    const spans: number[] = [];
+    // A view, since a search in the whole buffer would go on to its end for every row.
+    const view = bytes.subarray(from, to);
+    for (const find of this.#finders) find(view, 0, view.length, spans);
+    let clean = spans.length === 0 ? undefined : replaced(view, merged(spans), replacement);
+    const patterns = this.#patterns;
+    if (patterns.length === 0) return clean;
+    let text = clean === undefined ? bytes.toString("utf8", from, to) : clean.toString();
+    for (const pattern of patterns) {
+      if (!pattern.test(text)) continue;
+      const next = this.#replaceAll(text, pattern, replacement.toString());
+      if (next === text) continue;
+      text = next;
+      clean = Buffer.from(text);
+    }
+    return clean;
+  }
+
+  #replaceAll(text: string, pattern: Pattern, replacement: string): string {
+    const end = performance.now() + MAX_MS;
+    let result = "";
+    let kept = 0;
+    let spans = 0;
+    for (const [from, to] of pattern.spans(text, 0)) {
+      result += text.slice(kept, from) + replacement;
+      kept = to;
+      if ((++spans & 15) === 0 && performance.now() > end) {
+        this.counts.closed++;
+        return result;
+      }
+    }
+    return result + text.slice(kept);
+  }
+}
+
+function skipBlanks(bytes: Buffer, from: number, to: number): number {
+  let at = from;
+  while (at < to && (bytes[at] === 0x20 || bytes[at] === 0x09 || bytes[at] === 0x0a || bytes[at] === 0x0d)) at++;
+  return at < to ? at : to - 1;
+}
+
+/** Ascending, overlapping ones made one: what several finders found. */
+function merged(spans: number[]): number[] {
+  const pairs: [number, number][] = [];
+  for (let i = 0; i < spans.length; i += 2) pairs.push([spans[i] as number, spans[i + 1] as number]);
+  pairs.sort(([a], [b]) => a - b);
+  const result: number[] = [];
+  for (const [from, to] of pairs) {
+    const last = result.length - 1;
+    if (last > 0 && from <= (result[last] as number)) result[last] = Math.max(result[last] as number, to);
+    else result.push(from, to);
+  }
+  return result;
+}
+
+function replaced(bytes: Buffer, spans: readonly number[], replacement: Buffer): Buffer {
+  const parts: Buffer[] = [];
+  let kept = 0;
+  for (let i = 0; i < spans.length; i += 2) {
+    parts.push(bytes.subarray(kept, spans[i]), replacement);
+    kept = spans[i + 1] as number;
+  }
+  parts.push(bytes.subarray(kept));
+  return Buffer.concat(parts);
+}
+
+/** Puts a text behind what is used. @returns where it begins; it ends at `rows.used`. */
+export function append(rows: Rows, text: Uint8Array): number {
+  rows.reserve(text.length);
+  const at = rows.used;
+  rows.bytes.set(text, at);
+  rows.used += text.length;
+  return at;
+}

@@ -1,0 +1,242 @@
+/**
+ * Structured: the processors `json` and `parse`. A format finds members in a message; here they become fields of the
+ * row, and the message, time and severity are taken from those that the configuration names.
+ *
+ * Promises: a message that is none of the format is left as it is, and counted. Nothing of one that is gets lost: with no
+ * text under `messageKey` the message stays whole, a time or severity that can't be read stays a field. What a record
+ * says of itself can't be forged: it has its origin and offset whatever the message says, its time but where the
+ * operator names `timeKey`, and members of a record's own names go under `fields`.
+ */
+import { type Batch, DROPPED, type Rows, SUMMARY, TRUNCATED, UNPARSED } from "../batch.ts";
+import type { Fields } from "../fields.ts";
+import { CLOSE_BRACE, COLON, COMMA, OPEN_BRACE, QUOTE } from "../parse/ascii.ts";
+import { unescapeJson } from "../parse/unescape.ts";
+import { appendBytes, type Format } from "./format.ts";
+import { Moment } from "./moment.ts";
+import { collides, Names } from "./names.ts";
+import type { Match, Processor } from "./processor.ts";
+
+export interface StructuredOptions {
+  /** The field that all members go into; "root": they become fields of the record itself. */
+  readonly into: string;
+  /** Names of members, as text; "": none. */
+  readonly timeKey: string;
+  readonly messageKey: string;
+  readonly severityKey: string;
+  readonly keepMessage: boolean;
+}
+
+/** What severity a value is, by the common scale; 0: none. The value is JSON text. */
+export type SeverityOf = (bytes: Buffer, from: number, to: number) => number;
+
+const EMPTY = Buffer.alloc(0);
+/**
+ * Where equal names are still to be found, a message of more members stays text: no backend takes so many (Elasticsearch:
+ * 1000 in an index), and to compare 260,000 took 120 ms.
+ */
+const MAX_MEMBERS = 10_000;
+
+/** Columns of the fields' table. */
+const WIDTH = 4;
+
+export class Structured implements Processor {
+  readonly name: string;
+  /** Since construction: messages that were none of the format, and times that could not be read. */
+  readonly counts = { unmatched: 0, unreadableTimes: 0 };
+  readonly #format: Format;
+  readonly #match: Match | undefined;
+  readonly #severityOf: SeverityOf;
+  readonly #root: boolean;
+  /** As they stand in JSON, where they need no escape that JSON does not demand. */
+  readonly #timeKey: Buffer;
+  readonly #messageKey: Buffer;
+  readonly #messageAlias: Buffer;
+  /** The one of the two that the message at hand has. */
+  #messageName: Buffer = EMPTY;
+  /** Whether it has its message, severity and time. A further member of such a name stays a field. */
+  readonly #taken = new Uint8Array(3);
+  readonly #severityKey: Buffer;
+  readonly #names: Names;
+  readonly #moment = new Moment();
+
+  constructor(
+    name: string,
+    format: Format,
+    options: StructuredOptions,
+    severityOf: SeverityOf,
+    match: Match | undefined,
+  ) {
+    this.name = name;
+    this.#format = format;
+    this.#match = match;
+    this.#severityOf = severityOf;
+    this.#root = options.into === "root";
+    this.#timeKey = nameInJson(options.timeKey);
+    this.#messageKey = nameInJson(options.keepMessage ? "" : options.messageKey);
+    const alias = options.messageKey === "message" && !options.keepMessage ? format.messageAlias : undefined;
+    this.#messageAlias = nameInJson(alias ?? "");
+    this.#severityKey = nameInJson(options.severityKey || (format.severityName ?? ""));
+    this.#names = new Names([this.#root ? "fields" : nameInJson(options.into).toString()]);
+  }
+
+  process(rows: Rows): void {
+    const all = this.#match === undefined ? true : this.#match.ofOrigin(rows.origin);
+    if (all === false) return;
+    this.#format.begin();
+    this.#names.forget();
+    const before = rows.fields;
+    const fields = rows.members();
+    for (let row = 0; row < rows.rows; row++) {
+      if ((rows.flags[row]! & (DROPPED | SUMMARY)) !== 0) continue;
+      if (all === undefined && !this.#match!.ofRow(rows, row)) continue;
+      // What was cut, or never was a line of a log, is no whole message of any format.
+      if ((rows.flags[row]! & (TRUNCATED | UNPARSED)) !== 0 || !this.#structure(rows, row, fields))
+        this.counts.unmatched++;
+    }
+    if (fields.used === 0) rows.fields = before;
+  }
+
+  #structure(rows: Rows, row: number, fields: Fields): boolean {
+    const mark = fields.used;
+    if (!this.#format.parse(rows, rows.from[row]!, rows.to[row]!, fields)) {
+      fields.used = mark;
+      return false;
+    }
+    if (this.#format.unique !== true && fields.used - mark > MAX_MEMBERS) {
+      fields.used = mark;
+      return false;
+    }
+    const found = fields.used;
+    this.#take(rows, row, fields, mark);
+    if (this.#root) this.#sortOut(rows, fields, mark);
+    else this.#wrap(rows, fields, mark, fields.used === found);
+    if (fields.used === mark) return true;
+    if (this.#format.unique !== true || fields.count[row]! > 0) fields.assign(rows.bytes, row, mark);
+    else {
+      fields.first[row] = mark;
+      fields.count[row] = fields.used - mark;
+    }
+    return true;
+  }
+
+  /** Takes out the members that become the record's message, time and severity. */
+  #take(rows: Rows, row: number, fields: Fields, mark: number): void {
+    let kept = mark;
+    this.#messageName = this.#messageKey;
+    if (this.#messageAlias.length > 0) {
+      let member = mark;
+      while (member < fields.used && !isNamed(rows, fields, member, this.#messageKey)) member++;
+      if (member === fields.used) this.#messageName = this.#messageAlias;
+    }
+    this.#taken.fill(0);
+    for (let member = mark; member < fields.used; member++) {
+      if (!this.#isTaken(rows, row, fields, member)) moveMember(fields, member, kept++);
+    }
+    fields.used = kept;
+  }
+
+  #isTaken(rows: Rows, row: number, fields: Fields, member: number): boolean {
+    const valueFrom = fields.valueFrom(member);
+    const valueTo = fields.valueTo(member);
+    if (this.#taken[0] === 0 && isNamed(rows, fields, member, this.#messageName)) {
+      if (rows.bytes[valueFrom] !== QUOTE) return false;
+      this.#taken[0] = 1;
+      rows.reserve(valueTo - valueFrom);
+      const length = unescapeJson(rows.bytes, valueFrom + 1, valueTo - 1, rows.used);
+      rows.from[row] = rows.used;
+      rows.used += length;
+      rows.to[row] = rows.used;
+      return true;
+    }
+    if (this.#taken[1] === 0 && isNamed(rows, fields, member, this.#severityKey)) {
+      const severity = this.#severityOf(rows.bytes, valueFrom, valueTo);
+      if (severity === 0) return false;
+      this.#taken[1] = 1;
+      rows.severities()[row] = severity;
+      return true;
+    }
+    if (this.#taken[2] !== 0 || !isNamed(rows, fields, member, this.#timeKey)) return false;
+    if (!this.#moment.read(rows.bytes, valueFrom, valueTo)) {
+      this.counts.unreadableTimes++;
+      return false;
+    }
+    this.#taken[2] = 1;
+    rows.seconds[row] = this.#moment.seconds;
+    rows.nanos[row] = this.#moment.nanos;
+    rows.digits[row] = this.#moment.digits;
+    return true;
+  }
+
+  /** Members that can't stand at the top of a record become members of its field `fields`. */
+  #sortOut(rows: Rows, fields: Fields, mark: number): void {
+    let kept = mark;
+    let valueFrom = -1;
+    for (let member = mark; member < fields.used; member++) {
+      const nameFrom = fields.table[member * WIDTH]!;
+      if (!collides(rows.bytes, nameFrom, fields.table[member * WIDTH + 1]!)) {
+        moveMember(fields, member, kept++);
+        continue;
+      }
+      this.#names.place(rows);
+      if (valueFrom < 0) valueFrom = rows.used;
+      appendMember(rows, fields, member, rows.used === valueFrom ? OPEN_BRACE : COMMA);
+    }
+    fields.used = kept;
+    if (valueFrom < 0) return;
+    appendByte(rows, CLOSE_BRACE);
+    fields.add(this.#names.from(0), this.#names.to(0), valueFrom, rows.used);
+  }
+
+  /** All members become one, an object. */
+  #wrap(rows: Rows, fields: Fields, mark: number, whole: boolean): void {
+    this.#names.place(rows);
+    const { objectFrom = 1, objectTo = 0 } = this.#format;
+    let valueFrom = objectFrom;
+    let valueTo = objectTo;
+    if (!whole || objectFrom > objectTo) {
+      valueFrom = rows.used;
+      for (let member = mark; member < fields.used; member++) {
+        appendMember(rows, fields, member, member === mark ? OPEN_BRACE : COMMA);
+      }
+      if (fields.used === mark) appendByte(rows, OPEN_BRACE);
+      appendByte(rows, CLOSE_BRACE);
+      valueTo = rows.used;
+    }
+    fields.used = mark;
+    fields.add(this.#names.from(0), this.#names.to(0), valueFrom, valueTo);
+  }
+}
+
+/** "" for a name that is not set: no member that JSON can have is named so by `isNamed`. */
+function nameInJson(name: string): Buffer {
+  return Buffer.from(JSON.stringify(name.toWellFormed()).slice(1, -1));
+}
+
+/** Names with escapes that JSON does not demand (`\u006dsg`) name nothing here: they stay fields. */
+function isNamed(batch: Batch, fields: Fields, member: number, name: Buffer): boolean {
+  if (name.length === 0) return false;
+  const from = fields.table[member * WIDTH]!;
+  if (fields.table[member * WIDTH + 1]! - from !== name.length) return false;
+  for (let i = 0; i < name.length; i++) if (batch.bytes[from + i] !== name[i]) return false;
+  return true;
+}
+
+function moveMember(fields: Fields, from: number, to: number): void {
+  if (from !== to) fields.table.copyWithin(to * WIDTH, from * WIDTH, (from + 1) * WIDTH);
+}
+
+/** Appends a byte and the member as JSON. */
+function appendMember(rows: Rows, fields: Fields, member: number, before: number): void {
+  const { table } = fields;
+  appendByte(rows, before);
+  appendByte(rows, QUOTE);
+  appendBytes(rows, table[member * WIDTH]!, table[member * WIDTH + 1]!);
+  appendByte(rows, QUOTE);
+  appendByte(rows, COLON);
+  appendBytes(rows, table[member * WIDTH + 2]!, table[member * WIDTH + 3]!);
+}
+
+function appendByte(rows: Rows, byte: number): void {
+  rows.reserve(1);
+  rows.bytes[rows.used++] = byte;
+}

@@ -1,0 +1,5 @@
+console.error("before throw");
+function load() {
+  null.rows;
+}
+load();

@@ -1,0 +1,2 @@
+console.error("before throw of a text");
+throw "just a text";
