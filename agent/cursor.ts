@@ -6,6 +6,7 @@
 import { Acks, type Ledger, type LineTime, type Position } from "./acks.ts";
 import type { Rows } from "./batch.ts";
 import { LineReader } from "./lines.ts";
+import type { Pace } from "./pace.ts";
 import { Scanner, type ScannerOptions } from "./parse/scanner.ts";
 import type { Origin } from "./pods/origin.ts";
 import { seekAfter } from "./seek.ts";
@@ -48,6 +49,8 @@ export class Cursor {
   #reading = false;
   /** Every file was read to its end and no more will come. */
   done = false;
+  /** Says how far it may be read, where that depends on others. */
+  pace: Pace | undefined;
 
   /** @param start where reading begins; undefined: at the chain's first file. */
   constructor(chain: Chain, options: ScannerOptions, start: Position | undefined, events: CursorEvents) {
@@ -108,6 +111,11 @@ export class Cursor {
     if (file.size < offset && !file.compressed) return true;
     if (this.#lines?.hasMore ?? file.size > 0) return file.fingerprint !== "" || file.final;
     return file.final && (file.size > offset || onward);
+  }
+
+  /** Whether there are bytes to read, now or once it is certain that the file they follow gets no more. */
+  get unread(): boolean {
+    return this.ready || (this.file !== undefined && !this.done && this.chain.successor(this.file) !== undefined);
   }
 
   /** An unfinished message, and nobody has written for `afterMs`. */
@@ -245,7 +253,7 @@ export class Cursor {
       return 0;
     }
     const expected = file.expectedBytes;
-    const taken = await lines.read(rows, now);
+    const taken = await lines.read(rows, now, this.pace);
     this.ledger.read += taken;
     if (lines.atEnd && lines.damage !== "") this.#lose(file, file.size, Math.max(file.size, expected), "damaged");
     return taken;
