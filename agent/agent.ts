@@ -226,7 +226,7 @@ export class Agent {
   }
 
   #output(config: OutputConfig): Output {
-    return createOutput(config, { env: this.#env });
+    return createOutput(config, { env: this.#env, log: this.#log });
   }
 
   #podsOptions({ kubernetes, nodeName, clusterName }: Config): PodsOptions {
