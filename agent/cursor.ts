@@ -8,6 +8,7 @@
 import { Acks, type Ahead, type Ledger, type LineTime, type Position } from "./acks.ts";
 import { type Rows, STDERR } from "./batch.ts";
 import { LineReader } from "./lines.ts";
+import type { Pace } from "./pace.ts";
 import { Scanner, type ScannerOptions } from "./parse/scanner.ts";
 import type { Place } from "./place.ts";
 import type { Origin } from "./pods/origin.ts";
@@ -56,6 +57,8 @@ export class Cursor {
   #reading = false;
   /** Every file was read to its end and no more will come. */
   done = false;
+  /** Says how far it may be read, where that depends on others. */
+  pace: Pace | undefined;
 
   /** @param start where reading begins; undefined: at the chain's first file. */
   constructor(
@@ -134,6 +137,11 @@ export class Cursor {
   /** Memory in that: bounded, whatever `pendingBytes` is. */
   get heldBytes(): number {
     return this.scanner.heldBytes + this.processors.heldBytes;
+  }
+
+  /** Whether there are bytes to read, now or once it is certain that the file they follow gets no more. */
+  get unread(): boolean {
+    return this.ready || (this.file !== undefined && !this.done && this.chain.successor(this.file) !== undefined);
   }
 
   /** An unfinished message that nobody has written to for `afterMs`, or rows that a processor held long enough. */
@@ -340,7 +348,7 @@ export class Cursor {
     }
     const expected = file.expectedBytes;
     this.#passOver(lines);
-    const length = await lines.read(rows, now);
+    const length = await lines.read(rows, now, this.pace);
     // What is passed over was read, and settled, before the restart.
     const taken = length - this.scanner.takePassed();
     this.ledger.read += taken;

@@ -46,6 +46,9 @@ export class Checkpoints {
   readonly #folder: string;
   readonly #log: Log;
   readonly #outputs: Map<string, Map<string, SavedPosition>>;
+  /** As in the file. */
+  #durable: ReadonlyMap<string, ReadonlyMap<string, SavedPosition>> = new Map();
+  readonly #listeners = new Set<() => void>();
   #dirty = false;
   #saving: Promise<void> = Promise.resolve();
   /** Saves that reached the disk, and those that failed. */
@@ -101,6 +104,17 @@ export class Checkpoints {
     return [...(this.#outputs.get(output) ?? [])];
   }
 
+  /** Calls back after each attempt to save. @returns what ends that. */
+  onSaved(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** What a crash would leave; "unknown" while saving fails. */
+  durable(output: string, chain: string): SavedPosition | "unknown" | undefined {
+    return this.failures > 0 ? "unknown" : this.#durable.get(output)?.get(chain);
+  }
+
   set(output: string, chain: string, position: SavedPosition): void {
     this.#outputs.get(output)?.set(chain, position);
     this.#dirty = true;
@@ -124,6 +138,7 @@ export class Checkpoints {
             "can't write the checkpoints; delivery goes on, and after a crash the records since the last good write come again",
           );
       }
+      for (const listener of this.#listeners) listener();
     });
     return this.#saving;
   }
@@ -132,6 +147,7 @@ export class Checkpoints {
     this.#dirty = false;
     const outputs: Saved = {};
     for (const [name, chains] of this.#outputs) outputs[name] = Object.fromEntries(chains);
+    const written = new Map([...this.#outputs].map(([name, chains]) => [name, new Map(chains)]));
     const text = `${JSON.stringify({ version: VERSION, outputs }, undefined, 1)}\n`;
     const file = join(this.#folder, "checkpoints.json");
     const temporary = `${file}.tmp`;
@@ -151,6 +167,7 @@ export class Checkpoints {
       await folder.close();
     }
     this.writes++;
+    this.#durable = written;
     if (this.failures > 0) this.#log.info({ folder: this.#folder }, "checkpoints are written again");
     this.failures = 0;
   }

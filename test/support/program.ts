@@ -81,6 +81,8 @@ export async function until<T>(
 ): Promise<T> {
   const end = performance.now() + limitMs;
   for (;;) {
+    // Not in the middle of what others do in one go.
+    await new Promise((resolve) => setImmediate(resolve));
     const value = await condition();
     if (value !== undefined && value !== false && value !== null) return value;
     if (performance.now() > end) throw new Error(`never became true: ${name}`);
