@@ -3,7 +3,10 @@
  * a reason and a dead letter. Batching, retrying, splitting, settling and counting live here and nowhere else.
  *
  * Retries go on for ever: the log files are the queue, and the byte budget stops the reading meanwhile. One gate holds
- * back all requests of an output while its backend is unwell.
+ * back all requests of an output while its backend is unwell; when it opens, one request at a time asks whether that is
+ * over. A request that has to wait alone keeps back only what must not overtake it.
+ *
+ * Over 300 lines: settling, splitting and waiting change the same queue, and apart they would each need all of it.
  */
 import type { Receipt } from "../agent/acks.ts";
 import { type Batch, DROPPED } from "../agent/batch.ts";
@@ -12,7 +15,8 @@ import { errorText } from "../agent/errors.ts";
 import { type Log, Throttle } from "../agent/log.ts";
 import { backoffMs } from "./backoff.ts";
 import type { Letter } from "./dead-letter.ts";
-import type { ClosedRequest, OpenRequest, Outcome, Output } from "./output.ts";
+import type { ClosedRequest, OpenRequest, Outcome, Output, Rejected } from "./output.ts";
+import { Queue } from "./queue.ts";
 
 export interface LaneOptions {
   /** maxBytes as encoded, before compression; maxWait in milliseconds. */
@@ -52,12 +56,16 @@ interface Open {
   readonly since: number;
 }
 
-/** A request on its way: row i of `closed` belongs to receipts[i] and stands for sizes[i] raw bytes. */
+/** A request on its way: its rows belong to the parts in turn, and row i stands for sizes[i] raw bytes. */
 interface Pending {
   readonly key: string;
   readonly closed: ClosedRequest;
   readonly parts: readonly Part[];
   readonly sizes: readonly number[];
+  /** Monotonic milliseconds. */
+  notBefore: number;
+  /** Attempts in a row after which it had to wait alone. */
+  failures: number;
 }
 
 /** An attempt whose time is over has ended by then, or the output is broken. */
@@ -73,7 +81,9 @@ export class Lane {
   readonly #events: LaneEvents;
   readonly #throttle: Throttle;
   readonly #open = new Map<string, Open>();
-  readonly #queue: Pending[] = [];
+  readonly #queue = new Queue<Pending>();
+  /** Requests that had to wait alone, queued or in flight. */
+  readonly #unwell = new Set<Pending>();
   readonly #abort = new AbortController();
   #running = 0;
   /** Attempts of which the outcome is not known yet, each with the monotonic time by which it must be. */
@@ -110,7 +120,7 @@ export class Lane {
   /** "retrying" while the backend is at fault. */
   get state(): "ok" | "retrying" | "stopped" {
     if (this.#abort.signal.aborted) return "stopped";
-    return this.#failures > 0 ? "retrying" : "ok";
+    return this.#failures > 0 || this.#unwell.size > 0 ? "retrying" : "ok";
   }
 
   /** The backend owes an answer and still has time to give it. */
@@ -122,7 +132,9 @@ export class Lane {
 
   /** Milliseconds until the next attempt, 0 when none is held back. */
   get retryAfterMs(): number {
-    return this.#failures > 0 ? Math.max(0, this.#gateUntil - this.#clock.monotonic()) : 0;
+    let until = this.#failures > 0 ? this.#gateUntil : Number.POSITIVE_INFINITY;
+    if (this.#failures === 0) for (const { notBefore } of this.#unwell) until = Math.min(until, notBefore);
+    return until === Number.POSITIVE_INFINITY ? 0 : Math.max(0, until - this.#clock.monotonic());
   }
 
   /** Encodes the batch's rows; each is settled through the receipt later, never within this call. */
@@ -151,7 +163,7 @@ export class Lane {
   resend(key: string, closed: ClosedRequest, receipts: readonly Receipt[]): void {
     const newest = this.#clock.wall() / 1000;
     const parts = receipts.map((receipt) => ({ receipt, rows: 1, newest }));
-    this.#queue.push({ key, closed, parts, sizes: receipts.map(() => 0) });
+    this.#queue.push({ key, closed, parts, sizes: receipts.map(() => 0), notBefore: 0, failures: 0 });
     this.#pump();
   }
 
@@ -163,7 +175,7 @@ export class Lane {
     this.#flushing = true;
     this.#pump();
     while (!this.#abort.signal.aborted && (this.#open.size > 0 || this.#queue.length > 0 || this.#running > 0)) {
-      if (!patient && this.#failures > 0 && this.#inTheAir.size === 0) break;
+      if (!patient && this.state === "retrying" && this.#inTheAir.size === 0) break;
       await this.#progress();
     }
     this.#flushing = false;
@@ -175,7 +187,8 @@ export class Lane {
     clearTimeout(this.#timer);
     this.#idle?.();
     this.#open.clear();
-    this.#queue.length = 0;
+    this.#queue.clear();
+    this.#unwell.clear();
     while (this.#running > 0) await this.#progress();
     await this.#output.close();
   }
@@ -204,60 +217,81 @@ export class Lane {
     const open = this.#open.get(key);
     if (open === undefined) return;
     this.#open.delete(key);
-    if (open.request.rows > 0) {
-      const { parts, sizes } = open;
-      this.#queue.push({ key, closed: open.request.close(), parts, sizes });
+    const { request, parts, sizes } = open;
+    if (request.rows === 0) return;
+    if (request.closeApart === undefined) {
+      this.#queue.push({ key, closed: request.close(), parts, sizes, notBefore: 0, failures: 0 });
+      return;
     }
+    for (const { closed, rows } of request.closeApart())
+      this.#queue.push({ key, closed, ...choose(parts, sizes, rows), notBefore: 0, failures: 0 });
   }
 
   /** Starts requests while slots are free: full ones first, then those that have waited long enough. */
   #pump(): void {
     clearTimeout(this.#timer);
-    const { concurrency } = this.#options.request;
-    const { maxWait } = this.#options.batch;
-    while (this.#running < concurrency && !this.#abort.signal.aborted) {
-      if (this.#queue.length === 0) {
-        const now = this.#clock.monotonic();
-        let earliest = Number.POSITIVE_INFINITY;
-        for (const [key, open] of this.#open) {
-          const due = this.#flushing ? 0 : open.since + maxWait - now;
-          if (due <= 0) this.#shut(key);
-          else earliest = Math.min(earliest, due);
-        }
-        if (this.#queue.length === 0) {
-          if (earliest < Number.POSITIVE_INFINITY) this.#timer = setTimeout(() => this.#pump(), Math.ceil(earliest));
-          break;
-        }
+    const wake = this.#start();
+    if (wake < Number.POSITIVE_INFINITY && !this.#abort.signal.aborted)
+      this.#timer = setTimeout(() => this.#pump(), Math.max(0, Math.ceil(wake - this.#clock.monotonic())));
+  }
+
+  /** @returns when, on the monotonic clock, there will be more to do by itself. */
+  #start(): number {
+    // A backend that pushes back is asked by one request at a time.
+    for (;;) {
+      const slots = this.#failures > 0 ? 1 : this.#options.request.concurrency;
+      if (this.#running >= slots || this.#abort.signal.aborted) return Number.POSITIVE_INFINITY;
+      const now = this.#clock.monotonic();
+      if (now < this.#gateUntil)
+        return this.#queue.length + this.#open.size > 0 ? this.#gateUntil : Number.POSITIVE_INFINITY;
+      const taken = this.#queue.take(now);
+      if (typeof taken !== "number") {
+        this.#send(taken);
+        continue;
       }
-      const pending = this.#queue.shift();
-      if (pending === undefined) break;
-      this.#running++;
-      void this.#deliver(pending).then(
-        () => {
-          this.#running--;
-          this.#pump();
-          this.#idle?.();
-        },
-        // A broken invariant: crash loudly; checkpoints make that safe.
-        (error: unknown) =>
-          queueMicrotask(() => {
-            throw error;
-          }),
-      );
+      const due = this.#shutDue(now);
+      if (due !== undefined) return Math.min(due, taken);
     }
   }
 
-  /** Sends one request until every row of it is settled, or the lane is closed. */
-  async #deliver(pending: Pending): Promise<void> {
-    const signal = this.#abort.signal;
-    let rest: Pending | undefined = pending;
-    while (rest !== undefined) {
-      await this.#gate(signal);
-      if (signal.aborted) return;
-      const outcome = await this.#attempt(rest.closed, signal);
-      if (signal.aborted && outcome.kind === "retry") return;
-      rest = await this.#settle(rest, outcome);
+  /** Ends the requests that have waited long enough. @returns when the next one will have; undefined when some had. */
+  #shutDue(now: number): number | undefined {
+    const { maxWait } = this.#options.batch;
+    let earliest = Number.POSITIVE_INFINITY;
+    let found = false;
+    for (const [key, open] of this.#open) {
+      const due = this.#flushing ? now : open.since + maxWait;
+      if (due <= now) {
+        this.#shut(key);
+        found = true;
+      } else earliest = Math.min(earliest, due);
     }
+    return found ? undefined : earliest;
+  }
+
+  #send(pending: Pending): void {
+    this.#running++;
+    void this.#deliver(pending).then(
+      (again) => {
+        this.#running--;
+        this.#queue.done(pending, this.#abort.signal.aborted ? [] : again);
+        this.#pump();
+        this.#idle?.();
+      },
+      // A broken invariant: crash loudly; checkpoints make that safe.
+      (error: unknown) =>
+        queueMicrotask(() => {
+          throw error;
+        }),
+    );
+  }
+
+  /** One attempt. @returns what must go again. */
+  async #deliver(pending: Pending): Promise<readonly Pending[]> {
+    const outcome = await this.#attempt(pending.closed, this.#abort.signal);
+    if (this.#abort.signal.aborted && outcome.kind === "retry") return [];
+    this.#unwell.delete(pending);
+    return this.#settle(pending, outcome);
   }
 
   async #attempt(closed: ClosedRequest, signal: AbortSignal): Promise<Outcome> {
@@ -271,63 +305,52 @@ export class Lane {
     return outcome;
   }
 
-  /** @returns the rows that must go again. */
-  async #settle(pending: Pending, outcome: Outcome): Promise<Pending | undefined> {
+  /** @returns what must go again, in order. */
+  #settle(pending: Pending, outcome: Outcome): readonly Pending[] {
     switch (outcome.kind) {
       case "delivered":
         this.#recovered(pending.closed.bytes);
         this.#ship(pending, undefined);
-        return undefined;
+        return [];
       case "retry":
-        this.#hold(outcome.reason, outcome.afterMs);
-        return pending;
+        if (outcome.alone === true) this.#holdAlone(pending, outcome.reason, outcome.afterMs);
+        else pending.notBefore = this.#hold(outcome.reason, outcome.afterMs);
+        return [pending];
       case "split":
-        return this.#split(pending, outcome.type, outcome.reason);
+        return this.#split(pending, outcome);
       case "mixed": {
-        for (const { row, type, reason } of outcome.rejected) this.#reject(pending, row, type, reason);
+        this.#rejectAll(pending, outcome.rejected);
         const again = new Set(outcome.retry);
         const settled = new Set(outcome.rejected.map(({ row }) => row));
         this.#ship(pending, (row) => !again.has(row) && !settled.has(row));
         if (outcome.retry.length === 0) {
           this.#recovered(pending.closed.bytes);
-          return undefined;
+          return [];
         }
-        this.#hold(outcome.reason, outcome.afterMs);
-        return this.#pick(pending, outcome.retry);
+        const rest = this.#pick(pending, outcome.retry);
+        rest.notBefore = this.#hold(outcome.reason, outcome.afterMs);
+        return [rest];
       }
     }
   }
 
-  /** Both halves go; a single row that the backend can't take is rejected. */
-  async #split(pending: Pending, type: string, reason: string): Promise<undefined> {
+  /** Halves, or the pieces that the output wants; a single row that can't be halved is rejected. */
+  #split(pending: Pending, { type, reason, into, rejected = [] }: Outcome & { kind: "split" }): readonly Pending[] {
     const { rows, bytes } = pending.closed;
+    this.#rejectAll(pending, rejected);
+    if (into !== undefined) return into.map((piece) => this.#pick(pending, piece));
     if (rows === 1) {
-      this.#reject(pending, 0, type, reason);
-      return undefined;
+      this.#rejectAll(pending, [{ row: 0, type, reason }]);
+      return [];
     }
     this.#maxBytes = Math.max(64 * 1024, Math.min(this.#maxBytes, Math.ceil(bytes / 2)));
     const half = rows >> 1;
     const all = Array.from({ length: rows }, (_, row) => row);
-    await this.#deliver(this.#pick(pending, all.slice(0, half)));
-    await this.#deliver(this.#pick(pending, all.slice(half)));
-    return undefined;
+    return [this.#pick(pending, all.slice(0, half)), this.#pick(pending, all.slice(half))];
   }
 
-  #pick(pending: Pending, rows: readonly number[]): Pending {
-    const parts: Part[] = [];
-    const wanted = new Set(rows);
-    let row = 0;
-    for (const part of pending.parts) {
-      let count = 0;
-      for (const end = row + part.rows; row < end; row++) if (wanted.has(row)) count++;
-      if (count > 0) parts.push({ ...part, rows: count });
-    }
-    return {
-      key: pending.key,
-      closed: this.#output.pick(pending.closed, rows),
-      parts,
-      sizes: rows.map((at) => pending.sizes[at] as number),
-    };
+  #pick({ key, closed, parts, sizes, failures }: Pending, rows: readonly number[]): Pending {
+    return { key, closed: this.#output.pick(closed, rows), ...choose(parts, sizes, rows), notBefore: 0, failures };
   }
 
   #ship(pending: Pending, shipped: ((row: number) => boolean) | undefined): void {
@@ -349,6 +372,10 @@ export class Lane {
       receipt.shipped(count, bytes);
     }
     if (total > 0) this.#events.delivered(total, latencies);
+  }
+
+  #rejectAll(pending: Pending, rejected: readonly Rejected[]): void {
+    for (const { row, type, reason } of rejected) this.#reject(pending, row, type, reason);
   }
 
   #reject(pending: Pending, row: number, type: string, reason: string): void {
@@ -383,16 +410,31 @@ export class Lane {
     part.receipt.dropped(1, pending.sizes[row] as number, type);
   }
 
-  #hold(reason: string, afterMs: number | undefined): void {
+  /** Shuts the gate. @returns until when. */
+  #hold(reason: string, afterMs: number | undefined): number {
+    const until = this.#until(++this.#failures, afterMs);
+    this.#gateUntil = Math.max(this.#gateUntil, until);
+    this.#tell("sending failed and is tried again; nothing is lost", reason);
+    return until;
+  }
+
+  #holdAlone(pending: Pending, reason: string, afterMs: number | undefined): void {
+    pending.notBefore = this.#until(++pending.failures, afterMs);
+    this.#unwell.add(pending);
+    this.#tell("the backend holds some records back; they are sent again, the others go on", reason);
+  }
+
+  #until(failures: number, afterMs = 0): number {
     const { initialDelay, maxDelay } = this.#options.retry;
-    const wait = backoffMs(++this.#failures, initialDelay, maxDelay, Math.random());
-    this.#gateUntil = Math.max(this.#gateUntil, this.#clock.monotonic() + Math.max(wait, afterMs ?? 0));
+    return this.#clock.monotonic() + Math.max(backoffMs(failures, initialDelay, maxDelay, Math.random()), afterMs);
+  }
+
+  #tell(message: string, reason: string): void {
     this.lastError = reason;
     this.#events.retried();
     this.#idle?.();
-    const swallowed = this.#throttle.pass("retry");
-    if (swallowed >= 0)
-      this.#log.warn({ output: this.#name, reason, swallowed }, "sending failed and is tried again; nothing is lost");
+    const swallowed = this.#throttle.pass(message);
+    if (swallowed >= 0) this.#log.warn({ output: this.#name, reason, swallowed }, message);
   }
 
   #recovered(bytes: number): void {
@@ -402,21 +444,26 @@ export class Lane {
     if (bytes >= this.#maxBytes / 2)
       this.#maxBytes = Math.min(this.#options.batch.maxBytes, Math.ceil(this.#maxBytes * 1.1));
   }
+}
 
-  /** Waits while the backend is given a rest. */
-  async #gate(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      const wait = this.#gateUntil - this.#clock.monotonic();
-      if (wait <= 0 || signal.aborted) return;
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(done, wait);
-        function done(): void {
-          clearTimeout(timer);
-          signal.removeEventListener("abort", done);
-          resolve();
-        }
-        signal.addEventListener("abort", done);
-      });
-    }
+/** The parts and sizes of some rows, in their order, which need not be that of the parts. */
+function choose(
+  parts: readonly Part[],
+  sizes: readonly number[],
+  rows: readonly number[],
+): { parts: readonly Part[]; sizes: readonly number[] } {
+  const chosen: (Part & { rows: number })[] = [];
+  let at = 0;
+  let from = 0;
+  let last: Part | undefined;
+  for (const row of rows) {
+    if (row < from) at = from = 0;
+    let part = parts[at] as Part;
+    for (; row >= from + part.rows; part = parts[++at] as Part) from += part.rows;
+    const open = chosen.at(-1);
+    if (part === last && open !== undefined) open.rows++;
+    else chosen.push({ ...part, rows: 1 });
+    last = part;
   }
+  return { parts: chosen, sizes: rows.map((row) => sizes[row] as number) };
 }

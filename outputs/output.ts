@@ -18,6 +18,15 @@ export interface OpenRequest {
   append(batch: Batch, row: number, maxBytes: number, maxRows: number): number;
   /** Ends the body and compresses it. The open request must not be used afterwards. */
   close(): ClosedRequest;
+  /** In place of `close`, where rows that came together must not all travel together, or not in the order they came. */
+  closeApart?(): readonly Piece[];
+}
+
+/** Some rows of an open request, as a request of their own. */
+export interface Piece {
+  readonly closed: ClosedRequest;
+  /** Row i of `closed` is the open request's row rows[i]. */
+  readonly rows: readonly number[];
 }
 
 /** A finished body. Immutable; owned by the lane until it is settled. */
@@ -27,6 +36,8 @@ export interface ClosedRequest {
   readonly rows: number;
   /** Encoded bytes before compression. */
   readonly bytes: number;
+  /** Requests with a name in common are sent one after the other, in the order in which they were closed. */
+  readonly sequences?: readonly string[];
 }
 
 /** A row that the backend will never take. */
@@ -41,10 +52,29 @@ export interface Rejected {
 /** How one attempt ended. Anything unknown is a retry. */
 export type Outcome =
   | { readonly kind: "delivered"; readonly code: string }
-  /** All rows go again. `afterMs`: what the backend asked for. */
-  | { readonly kind: "retry"; readonly code: string; readonly reason: string; readonly afterMs?: number }
-  /** Too large or malformed as a whole: halved until the row at fault is alone, and then rejected. */
-  | { readonly kind: "split"; readonly code: string; readonly type: string; readonly reason: string }
+  /**
+   * All rows go again. `afterMs`: what the backend asked for. `alone`: only this request has to wait, the backend is well
+   * otherwise.
+   */
+  | {
+      readonly kind: "retry";
+      readonly code: string;
+      readonly reason: string;
+      readonly afterMs?: number;
+      readonly alone?: boolean;
+    }
+  /**
+   * Too large or malformed as a whole: halved until the row at fault is alone, and then rejected. With `into` those
+   * pieces go again instead, at once, and `rejected` is all that is rejected; each row is in one of them.
+   */
+  | {
+      readonly kind: "split";
+      readonly code: string;
+      readonly type: string;
+      readonly reason: string;
+      readonly into?: readonly (readonly number[])[];
+      readonly rejected?: readonly Rejected[];
+    }
   /** By row; rows in neither list are delivered. */
   | {
       readonly kind: "mixed";

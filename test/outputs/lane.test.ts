@@ -4,94 +4,19 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type Batch, DROPPED } from "../../agent/batch.ts";
 import { segmentsOf } from "../../outputs/dead-letter.ts";
-import type { ClosedRequest, OpenRequest, Outcome, Output } from "../../outputs/output.ts";
+import type { Outcome } from "../../outputs/output.ts";
 import { letters, makeLane, quick, Settled } from "../support/lane.ts";
 import { until } from "../support/program.ts";
 import { rowsOf } from "../support/rows.ts";
-
-/** A request whose body is its messages, one a line. */
-class Backend implements Output {
-  readonly type = "scripted";
-  readonly stored: string[] = [];
-  readonly sent: string[][] = [];
-  readonly script: (messages: readonly string[]) => Outcome;
-  inFlight = 0;
-  mostInFlight = 0;
-  held: (() => void) | undefined;
-  hold = false;
-
-  constructor(script: (messages: readonly string[]) => Outcome) {
-    this.script = script;
-  }
-  requestKey(batch: Batch): string {
-    return batch.origin.namespace;
-  }
-  open(): OpenRequest {
-    const lines: string[] = [];
-    const size = (): number => lines.reduce((sum, line) => sum + line.length + 1, 0);
-    return {
-      get bytes() {
-        return size();
-      },
-      get rows() {
-        return lines.length;
-      },
-      append(batch, row, maxBytes, maxRows) {
-        let at = row;
-        for (; at < batch.rows; at++) {
-          if (((batch.flags[at] as number) & DROPPED) !== 0) continue;
-          const line = batch.bytes.toString("utf8", batch.from[at], batch.to[at]);
-          if (lines.length > 0 && (lines.length >= maxRows || size() + line.length + 1 > maxBytes)) return at;
-          lines.push(line);
-        }
-        return at;
-      },
-      close: () => closed(lines),
-    };
-  }
-  async send({ body }: ClosedRequest, signal: AbortSignal): Promise<Outcome> {
-    const messages = body.toString().split("\n");
-    this.sent.push(messages);
-    this.mostInFlight = Math.max(this.mostInFlight, ++this.inFlight);
-    await new Promise<void>((resolve) => {
-      if (!this.hold) return setImmediate(resolve);
-      this.held = resolve;
-      signal.addEventListener("abort", () => resolve());
-      return undefined;
-    });
-    this.inFlight--;
-    if (signal.aborted) return { kind: "retry", code: "aborted", reason: "aborted" };
-    const outcome = this.script(messages);
-    if (outcome.kind === "delivered") this.stored.push(...messages);
-    if (outcome.kind === "mixed")
-      this.stored.push(
-        ...messages.filter((_, row) => !outcome.retry.includes(row) && !outcome.rejected.some((r) => r.row === row)),
-      );
-    return outcome;
-  }
-  pick({ body }: ClosedRequest, rows: readonly number[]): ClosedRequest {
-    const messages = body.toString().split("\n");
-    return closed(rows.map((row) => messages[row] ?? ""));
-  }
-  entry({ body }: ClosedRequest, row: number): string {
-    return body.toString().split("\n")[row] ?? "";
-  }
-  async close(): Promise<void> {}
-}
-
-function closed(lines: readonly string[]): ClosedRequest {
-  const body = Buffer.from(lines.join("\n"));
-  return { body, rows: lines.length, bytes: body.length };
-}
+import { ScriptedOutput } from "../support/scripted-output.ts";
 
 const ok: Outcome = { kind: "delivered", code: "200" };
 
 const messages = (count: number): string[] => Array.from({ length: count }, (_, i) => `message ${i}`);
 
 test("rows arrive in requests no larger than configured, and every row is settled once", async (context) => {
-  const backend = new Backend(() => ok);
+  const backend = new ScriptedOutput(() => ok);
   const { lane, events } = makeLane(context, backend);
   const receipt = new Settled();
   const batch = rowsOf(messages(95));
@@ -109,14 +34,14 @@ test("rows arrive in requests no larger than configured, and every row is settle
 });
 
 test("a request waits for more rows no longer than maxWait", async (context) => {
-  const backend = new Backend(() => ok);
+  const backend = new ScriptedOutput(() => ok);
   const { lane } = makeLane(context, backend);
   lane.append(rowsOf(["alone"]), new Settled());
   await until(() => backend.stored.length === 1, "the row is sent by itself");
 });
 
 test("batches of different keys never share a request", async (context) => {
-  const backend = new Backend(() => ok);
+  const backend = new ScriptedOutput(() => ok);
   const { lane } = makeLane(context, backend);
   lane.append(rowsOf(["a"]), new Settled());
   const other = rowsOf(["b"]);
@@ -128,7 +53,7 @@ test("batches of different keys never share a request", async (context) => {
 
 test("a retry goes on until it is accepted, is told, and the output counts as retrying meanwhile", async (context) => {
   const states: string[] = [];
-  const backend: Backend = new Backend(() => {
+  const backend: ScriptedOutput = new ScriptedOutput(() => {
     states.push(lane.state);
     return states.length < 6 ? { kind: "retry", code: "503", reason: "busy" } : ok;
   });
@@ -144,7 +69,7 @@ test("a retry goes on until it is accepted, is told, and the output counts as re
 
 test("what the backend asks for is waited for, by all requests of the output", async (context) => {
   let first = true;
-  const backend = new Backend(() => {
+  const backend = new ScriptedOutput(() => {
     if (!first) return ok;
     first = false;
     return { kind: "retry", code: "429", reason: "slow down", afterMs: 60_000 };
@@ -160,7 +85,7 @@ test("what the backend asks for is waited for, by all requests of the output", a
 
 test("of a mixed answer only the rows that ask for it go again, and the refused ones are dead letters", async (context) => {
   let first = true;
-  const backend = new Backend((sent) => {
+  const backend = new ScriptedOutput((sent) => {
     if (!first) return ok;
     first = false;
     assert.equal(sent.length, 4);
@@ -188,7 +113,7 @@ test("of a mixed answer only the rows that ask for it go again, and the refused 
 });
 
 test("a request that is refused as a whole is halved until the record at fault is alone", async (context) => {
-  const backend = new Backend((sent) =>
+  const backend = new ScriptedOutput((sent) =>
     sent.includes("poison") ? { kind: "split", code: "400", type: "malformed", reason: "can't read it" } : ok,
   );
   const { lane, folder } = makeLane(context, backend);
@@ -205,7 +130,7 @@ test("a request that is refused as a whole is halved until the record at fault i
 });
 
 test("requests become smaller for a while after one was too large", async (context) => {
-  const backend = new Backend((sent) =>
+  const backend = new ScriptedOutput((sent) =>
     sent.length > 3 ? { kind: "split", code: "413", type: "too_large", reason: "" } : ok,
   );
   const options = { ...quick, batch: { maxBytes: 1 << 20, maxRecords: 1000, maxWait: 1 } };
@@ -221,7 +146,7 @@ test("requests become smaller for a while after one was too large", async (conte
 });
 
 test("dead letters never take more than their limit, and none are written when it is 0", async (context) => {
-  const backend = new Backend(() => ({ kind: "split", code: "400", type: "bad", reason: "r" }));
+  const backend = new ScriptedOutput(() => ({ kind: "split", code: "400", type: "bad", reason: "r" }));
   const { lane, folder } = makeLane(context, backend, quick, 2000);
   for (let i = 0; i < 20; i++) lane.append(rowsOf(messages(5)), new Settled());
   await lane.flush();
@@ -236,7 +161,7 @@ test("dead letters never take more than their limit, and none are written when i
 });
 
 test("closing gives up what is in flight without settling it", async (context) => {
-  const backend = new Backend(() => ok);
+  const backend = new ScriptedOutput(() => ok);
   backend.hold = true;
   const { lane } = makeLane(context, backend);
   const receipt = new Settled();
@@ -258,7 +183,7 @@ test("whatever a backend answers: rows = shipped + dropped, each stored or in a 
       fc.array(fc.tuple(verdict, fc.nat(7), fc.nat(7)), { maxLength: 25 }),
       async (batches, script) => {
         let step = 0;
-        const backend = new Backend((sent): Outcome => {
+        const backend = new ScriptedOutput((sent): Outcome => {
           const [kind, a, b] = script[step++] ?? ["delivered", 0, 0];
           if (kind === "retry") return { kind, code: "503", reason: "busy" };
           if (kind === "split") return { kind, code: "413", type: "large", reason: "too large" };

@@ -1,0 +1,65 @@
+/**
+ * Queue: the requests of a lane that are not in flight, and which of them may be sent. Requests that have a sequence in
+ * common leave it one after the other, in the order in which they came; the others need not wait for each other.
+ */
+
+interface Queued {
+  /** Monotonic milliseconds. */
+  readonly notBefore: number;
+  readonly closed: { readonly sequences?: readonly string[] };
+}
+
+export class Queue<T extends Queued> {
+  readonly #items: T[] = [];
+  /** Sequences of the requests in flight. */
+  readonly #busy = new Set<string>();
+  /** None of them could be sent at any time, and nothing has changed since. */
+  #blocked = false;
+
+  get length(): number {
+    return this.#items.length;
+  }
+
+  push(item: T): void {
+    this.#items.push(item);
+    this.#blocked = false;
+  }
+
+  /** @param again what goes again in place of an item that was taken; before all others, in this order. */
+  done({ closed: { sequences = [] } }: T, again: readonly T[]): void {
+    for (const name of sequences) this.#busy.delete(name);
+    this.#items.unshift(...again);
+    this.#blocked = false;
+  }
+
+  clear(): void {
+    this.#items.length = 0;
+  }
+
+  /**
+   * Takes the item that may be sent; of several one that has not waited yet, so that one that fails again and again is
+   * not in the others' way. @returns the time from when on one may be sent, where none may now; Infinity: not by itself.
+   */
+  take(now: number): T | number {
+    if (this.#blocked) return Number.POSITIVE_INFINITY;
+    const taken = new Set(this.#busy);
+    let best: T | undefined;
+    let wake = Number.POSITIVE_INFINITY;
+    for (const item of this.#items) {
+      const { sequences = [] } = item.closed;
+      const free = !sequences.some((name) => taken.has(name));
+      for (const name of sequences) taken.add(name);
+      if (!free) continue;
+      if (item.notBefore > now) wake = Math.min(wake, item.notBefore);
+      else if (best === undefined || item.notBefore < best.notBefore) best = item;
+      if (best?.notBefore === 0) break;
+    }
+    if (best === undefined) {
+      this.#blocked = wake === Number.POSITIVE_INFINITY;
+      return wake;
+    }
+    this.#items.splice(this.#items.indexOf(best), 1);
+    for (const name of best.closed.sequences ?? []) this.#busy.add(name);
+    return best;
+  }
+}
