@@ -98,7 +98,7 @@ export class Agent {
       this.#tailer?.forget(chain),
     );
     this.#pipelines = pipelines;
-    for (const output of outputs) await pipelines.add(this.#config, output, this.#output(output), [], true);
+    for (const output of outputs) await pipelines.add(this.#config, output, this.#output(output), [], true, false);
     const listener: TailListener = {
       onChain: (chain, early) => {
         for (const { consumer } of pipelines.all) consumer.attach(chain, early);
@@ -114,6 +114,8 @@ export class Agent {
     await this.#tailer.start();
     if (this.#tailer.complete) for (const { consumer } of pipelines.all) consumer.forgetGone();
     this.#listed = true;
+    // Only now, since of containers that are read at one pace all must be known.
+    for (const { consumer } of pipelines.all) consumer.start();
     this.#timer = setInterval(() => {
       this.#checkHold();
       void checkpoints.save();

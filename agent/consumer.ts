@@ -10,17 +10,19 @@ import { type Backlog, limitBacklog } from "./backlog.ts";
 import { type Batch, Rows } from "./batch.ts";
 import { Budget } from "./budget.ts";
 import type { Clock } from "./clock.ts";
+import { Convoys } from "./convoy.ts";
 import { Cursor } from "./cursor.ts";
 import { errorCode, errorText } from "./errors.ts";
 import { CHUNK_BYTES } from "./lines.ts";
 import { type Log, Throttle } from "./log.ts";
 import { Losses } from "./losses.ts";
+import { Pace } from "./pace.ts";
 import type { Scanner, ScannerOptions } from "./parse/scanner.ts";
 import type { ContainerLog, Origin } from "./pods/origin.ts";
 import { ProcessorChain, type Steps } from "./process/chain.ts";
 import { restore, save } from "./resume.ts";
 import type { Chain } from "./tail/chain.ts";
-import type { Checkpoints } from "./tail/checkpoints.ts";
+import type { Checkpoints, SavedPosition } from "./tail/checkpoints.ts";
 import type { LogFile } from "./tail/file.ts";
 import type { Holder } from "./tail/hold.ts";
 
@@ -51,6 +53,8 @@ export interface ConsumerOptions extends ScannerOptions {
   readonly partialTimeout: number;
   /** How far it may be behind; what is older is left out. */
   readonly maxBacklog: Backlog;
+  /** Containers for which it gives the same text are read at one pace, see convoy.ts. */
+  readonly convoy?: ((origin: Origin) => string) | undefined;
 }
 
 /** Counted per turn, never per row. */
@@ -83,6 +87,7 @@ export class Consumer implements Holder {
   readonly #onLeft: (chain: Chain) => void;
   readonly #onDone: (chain: Chain) => void;
   readonly #rows = new Rows();
+  readonly #convoys: Convoys<Pace> | undefined;
   readonly #ready: Cursor[] = [];
   /** Cursors whose pod is still being looked up. */
   readonly #unsettled = new Set<Cursor>();
@@ -127,6 +132,7 @@ export class Consumer implements Holder {
     this.#onDone = onDone;
     this.#losses = new Losses(options.name, log, (bytes, reason) => events.lost(bytes, reason));
     this.#throttle = new Throttle(60_000, () => clock.monotonic());
+    this.#convoys = options.convoy === undefined ? undefined : new Convoys(options.convoy);
     this.#firstRun = !checkpoints.has(options.name);
     checkpoints.add(options.name);
   }
@@ -162,12 +168,18 @@ export class Consumer implements Holder {
       },
       lost: (range) => this.#losses.report(chain.key, range),
     });
+    const convoys = this.#convoys;
+    if (convoys !== undefined) {
+      const durable = (): SavedPosition | undefined | "unknown" => this.#checkpoints.durable(this.name, chain.key);
+      cursor.pace = new Pace(cursor, convoys, durable);
+    }
     this.cursors.set(chain, cursor);
     if (saved !== undefined && start.lost > 0) {
       cursor.ledger.lost.set("deleted", Number.isFinite(start.lost) ? start.lost : 0);
       this.#losses.reportGone(chain.key, saved, start.lost);
     }
     if (start.position !== undefined) this.#save(cursor, start.position);
+    this.#join(cursor);
     this.wake(chain);
   }
 
@@ -188,13 +200,14 @@ export class Consumer implements Holder {
     if (cursor === undefined) return;
     this.cursors.delete(chain);
     cursor.close();
+    this.#free(this.#convoys?.left(cursor.pace));
     add(this.#counted, cursor.scanner.counts);
   }
 
   /** Something about the chain changed: it grew, or has another file. */
   wake(chain: Chain): void {
     const cursor = this.cursors.get(chain);
-    if (cursor === undefined || cursor.queued || !cursor.ready) return;
+    if (cursor === undefined || cursor.queued || !cursor.ready || this.#convoys?.isParked(cursor.pace) === true) return;
     cursor.queued = true;
     this.#ready.push(cursor);
     this.#signal();
@@ -279,6 +292,7 @@ export class Consumer implements Holder {
     const rows = this.#rows;
     const { file } = cursor;
     try {
+      this.#join(cursor);
       const log = file?.log ?? cursor.chain.files[0]?.log;
       const refusal = log === undefined ? undefined : this.#routing.refusal(this.#origins.origin(log));
       if (refusal === undefined) {
@@ -299,6 +313,7 @@ export class Consumer implements Holder {
           "reading a log file failed; it is tried again",
         );
       this.#unsettled.add(cursor);
+      this.#free(this.#convoys?.left(cursor.pace));
       return;
     }
     cursor.queued = false;
@@ -309,8 +324,19 @@ export class Consumer implements Holder {
         // The place behind a file that is lost is worth a checkpoint even before something is read there.
         if (cursor.acks.idle && cursor.position !== undefined) this.#save(cursor, cursor.position);
       }
-      this.wake(cursor.chain);
+      if (this.#convoys?.park(cursor.pace) !== true) this.wake(cursor.chain);
+      this.#free(this.#convoys?.moved(cursor.pace));
     }
+  }
+
+  /** Puts it into the convoy of what its pod is by now. */
+  #join(cursor: Cursor): void {
+    const log = cursor.file?.log ?? cursor.chain.files[0]?.log;
+    if (log !== undefined) this.#convoys?.join(cursor.pace, this.#origins.origin(log));
+  }
+
+  #free(members: readonly Pace[] = []): void {
+    for (const { cursor } of members) this.wake(cursor.chain);
   }
 
   /** Passes over what a rule keeps from the output anyway. What was begun before is finished first. */
@@ -366,6 +392,8 @@ export class Consumer implements Holder {
 
   /** Looks again at the containers that wait for their pod. */
   retryUnsettled(): void {
+    // All of them first, as none may run ahead of another that belongs to the same convoy by now.
+    for (const cursor of this.#unsettled) this.#join(cursor);
     for (const cursor of this.#unsettled) {
       this.#unsettled.delete(cursor);
       cursor.queued = false;
@@ -375,6 +403,7 @@ export class Consumer implements Holder {
 
   #tick(): void {
     this.retryUnsettled();
+    this.#free(this.#convoys?.freed());
     limitBacklog(this.cursors.values(), this.#options.maxBacklog, this.#options, this.#clock.wall());
     const now = this.#clock.monotonic();
     for (const cursor of this.cursors.values()) {
@@ -404,6 +433,7 @@ export class Consumer implements Holder {
   #finish(cursor: Cursor): void {
     if (!cursor.acks.idle || !this.cursors.delete(cursor.chain)) return;
     cursor.close();
+    this.#free(this.#convoys?.left(cursor.pace));
     add(this.#counted, cursor.scanner.counts);
     addAll(this.#processed, cursor.processors.counts);
     this.#checkpoints.delete(this.name, cursor.chain.key);

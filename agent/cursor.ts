@@ -8,6 +8,7 @@
 import { Acks, type Ahead, type Ledger, type LineTime, type Position } from "./acks.ts";
 import { type Rows, STDERR } from "./batch.ts";
 import { LineReader } from "./lines.ts";
+import type { Pace } from "./pace.ts";
 import { Scanner, type ScannerOptions } from "./parse/scanner.ts";
 import type { Place } from "./place.ts";
 import type { Origin } from "./pods/origin.ts";
@@ -56,6 +57,8 @@ export class Cursor {
   #reading = false;
   /** Every file was read to its end and no more will come. */
   done = false;
+  /** Says how far it may be read, where that depends on others. */
+  pace: Pace | undefined;
 
   /** @param start where reading begins; undefined: at the chain's first file. */
   constructor(
@@ -124,6 +127,11 @@ export class Cursor {
     if (file.size < offset && !file.compressed) return true;
     if (this.#lines?.hasMore ?? file.size > 0) return file.fingerprint !== "" || file.final;
     return file.final && (file.size > offset || onward);
+  }
+
+  /** Whether there are bytes to read, now or once it is certain that the file they follow gets no more. */
+  get unread(): boolean {
+    return this.ready || (this.file !== undefined && !this.done && this.chain.successor(this.file) !== undefined);
   }
 
   /** Raw bytes that stand for what was read and is no row yet. */
@@ -340,7 +348,7 @@ export class Cursor {
     }
     const expected = file.expectedBytes;
     this.#passOver(lines);
-    const length = await lines.read(rows, now);
+    const length = await lines.read(rows, now, this.pace);
     // What is passed over was read, and settled, before the restart.
     const taken = length - this.scanner.takePassed();
     this.ledger.read += taken;

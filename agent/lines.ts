@@ -4,6 +4,7 @@
  * longer those that it has read.
  */
 import type { Rows } from "./batch.ts";
+import type { Pace } from "./pace.ts";
 import type { Scanner } from "./parse/scanner.ts";
 import type { LogFile } from "./tail/file.ts";
 import type { GunzipReader } from "./tail/gunzip.ts";
@@ -79,11 +80,12 @@ export class LineReader {
 
   /**
    * Reads until the end of at least one line is in sight, or all of a file that gets no more bytes, and scans it into
-   * `rows`. @param now monotonic milliseconds. @returns raw bytes that became rows or parts of unfinished messages; 0 when there was no whole line.
+   * `rows`. @param now monotonic milliseconds. @param pace says how far lines may be read.
+   * @returns raw bytes that became rows or parts of unfinished messages; 0 when there was no whole line.
    */
-  async read(rows: Rows, now: number): Promise<number> {
+  async read(rows: Rows, now: number, pace: Pace | undefined): Promise<number> {
     const { file } = this;
-    const taken = await this.#chunk(rows);
+    const taken = await this.#chunk(rows, pace);
     this.#offset += taken;
     // It has grown since the last look.
     if (this.#offset > file.size) file.resize(this.#offset, now);
@@ -105,14 +107,14 @@ export class LineReader {
   }
 
   /** Reads until the end of at least one line is in sight. @returns raw bytes that became rows or pending parts. */
-  async #chunk(rows: Rows): Promise<number> {
+  async #chunk(rows: Rows, pace: Pace | undefined): Promise<number> {
     const { file } = this;
     for (let length = CHUNK_BYTES; ; ) {
       const from = this.#offset + this.#nuls;
-      if (this.#searched >= this.#maxLineBytes) return this.#huge(rows, from);
+      if (this.#searched >= this.#maxLineBytes) return this.#huge(rows, from, pace);
       const got = await this.#fill(rows, length, from);
       const end = rows.bytes.subarray(0, got).lastIndexOf(NEWLINE) + 1;
-      if (end > 0) return this.#scan(rows, end, from, false);
+      if (end > 0) return this.#scan(rows, end, from, false, pace);
       if (got > 0 && isHole(rows.bytes, got)) {
         // A crash or a truncation left it; it may be gigabytes long.
         this.#nuls += got;
@@ -134,16 +136,24 @@ export class LineReader {
       }
       if (!file.final || got + this.#nuls === 0) return 0;
       // What stands behind the last line end of a file that gets no more bytes is a line of its own.
-      return this.#scan(rows, got, from, true);
+      return this.#scan(rows, got, from, true, pace);
     }
   }
 
-  #scan(rows: Rows, length: number, from: number, final: boolean): number {
+  #scan(rows: Rows, available: number, from: number, final: boolean, pace: Pace | undefined): number {
+    const length = pace === undefined ? available : pace.endOf(rows.bytes, available);
+    if (length === 0) return this.#wait();
     rows.used = length;
     this.#markerLength = Math.min(length, MARKER_BYTES);
     rows.bytes.copy(this.#marker, 0, length - this.#markerLength, length);
-    this.#scanner.scan(rows, 0, length, from, final, this.#nuls);
+    this.#scanner.scan(rows, 0, length, from, final && length === available, this.#nuls);
     return this.#taken(length);
+  }
+
+  /** The next line must not be read yet. */
+  #wait(): number {
+    this.#searched = 0;
+    return 0;
   }
 
   /** @returns the bytes that a line of this length stands for: those of the hole before it too. */
@@ -155,7 +165,7 @@ export class LineReader {
   }
 
   /** A line longer than any record may be: only its head is kept, and its end looked for. */
-  async #huge(rows: Rows, from: number): Promise<number> {
+  async #huge(rows: Rows, from: number, pace: Pace | undefined): Promise<number> {
     for (;;) {
       const got = await this.#fill(rows, CHUNK_BYTES, from + this.#searched);
       const end = rows.bytes.subarray(0, got).indexOf(NEWLINE);
@@ -167,6 +177,7 @@ export class LineReader {
       if (end < 0 && !this.file.final) return 0;
       const rawSize = this.#searched;
       const head = await this.#fill(rows, Math.min(this.#maxLineBytes, rawSize), from);
+      if (pace?.endOf(rows.bytes, head) === 0) return this.#wait();
       rows.used = head;
       this.#markerLength = 0;
       this.#scanner.scanHuge(rows, 0, head, from, rawSize + this.#nuls, this.#nuls);

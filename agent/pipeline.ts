@@ -82,7 +82,13 @@ export class Pipeline {
       },
     );
     this.consumer = new Consumer(
-      { ...whole.source, name, memory, maxBacklog: config.maxBacklog },
+      {
+        ...whole.source,
+        name,
+        memory,
+        maxBacklog: config.maxBacklog,
+        convoy: output.convoy && ((origin) => output.convoy?.(origin) ?? ""),
+      },
       around.origins,
       planOf(whole, config),
       {

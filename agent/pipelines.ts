@@ -34,13 +34,17 @@ export class Pipelines {
     return this.#all.find(({ config }) => config.name === name);
   }
 
-  /** @param output owned from now on. @param chains what there is to read. @param early they were there when it began. */
+  /**
+   * @param output owned from now on. @param chains what there is to read. @param early they were there when it began.
+   * @param complete these are all there are, so that reading may begin.
+   */
   async add(
     whole: Config,
     config: OutputConfig,
     output: Output,
     chains: Iterable<Chain>,
     early: boolean,
+    complete = true,
   ): Promise<void> {
     const former = this.get(config.name);
     const pipeline = new Pipeline(whole, config, output, this.#around, former);
@@ -55,7 +59,7 @@ export class Pipelines {
       if (former === undefined) await chain.revive(this.#around.clock.monotonic());
       if (!consumer.cursors.has(chain)) consumer.attach(chain, early);
     }
-    consumer.start();
+    if (complete) consumer.start();
   }
 
   /** Another one of the same name goes on where this one's checkpoints end. */

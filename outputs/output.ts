@@ -2,6 +2,7 @@
  * What a backend adapter must do: encode and send. No timers, no retries, no queues: those live in lane.ts.
  */
 import type { Batch } from "../agent/batch.ts";
+import type { Origin } from "../agent/pods/origin.ts";
 
 /** A body under construction. */
 export interface OpenRequest {
@@ -91,6 +92,8 @@ export interface Output {
   /** Batches of different keys never share a request (a tenant, for instance). */
   requestKey(batch: Batch): string;
   open(key: string): OpenRequest;
+  /** Containers for which it gives the same text are read at one pace, so that their lines come in order of time. */
+  convoy?(origin: Origin): string;
   /** One attempt. Never throws for what a network or a backend can do; aborts promptly on `signal`. */
   send(request: ClosedRequest, signal: AbortSignal): Promise<Outcome>;
   /** The same request with only these rows (ascending), for partial retries and splitting. May be slow. */

@@ -134,6 +134,15 @@ export class Scanner {
     this.#finish(rows, first, from, to);
   }
 
+  /** The time of a line, bytes[from, to), in seconds since 1970; NaN when it has none. Changes nothing. */
+  secondsOf(bytes: Buffer, from: number, to: number): number {
+    const docker = this.#format === "docker" || (this.#format === "auto" && bytes[from] === OPEN_BRACE);
+    const good = docker
+      ? parseDocker(bytes, from, to, this.#time, this.#line)
+      : parseCri(bytes, from, to, this.#time, this.#line);
+    return good ? this.#time.seconds : Number.NaN;
+  }
+
   /** Ends what is pending, oldest first: the container has ended, or was silent for too long. */
   flush(rows: Rows): void {
     while (this.#oldest.generation !== undefined) this.#close(rows, this.#oldest);

@@ -46,6 +46,8 @@ export class Checkpoints {
   readonly #folder: string;
   readonly #log: Log;
   readonly #outputs: Map<string, Map<string, SavedPosition>>;
+  /** As in the file. */
+  #durable: ReadonlyMap<string, ReadonlyMap<string, SavedPosition>> = new Map();
   #dirty = false;
   #saving: Promise<void> = Promise.resolve();
   /** Saves that reached the disk, and those that failed. */
@@ -101,6 +103,11 @@ export class Checkpoints {
     return [...(this.#outputs.get(output) ?? [])];
   }
 
+  /** What a crash would leave; "unknown" while saving fails. */
+  durable(output: string, chain: string): SavedPosition | "unknown" | undefined {
+    return this.failures > 0 ? "unknown" : this.#durable.get(output)?.get(chain);
+  }
+
   set(output: string, chain: string, position: SavedPosition): void {
     this.#outputs.get(output)?.set(chain, position);
     this.#dirty = true;
@@ -132,6 +139,7 @@ export class Checkpoints {
     this.#dirty = false;
     const outputs: Saved = {};
     for (const [name, chains] of this.#outputs) outputs[name] = Object.fromEntries(chains);
+    const written = new Map([...this.#outputs].map(([name, chains]) => [name, new Map(chains)]));
     const text = `${JSON.stringify({ version: VERSION, outputs }, undefined, 1)}\n`;
     const file = join(this.#folder, "checkpoints.json");
     const temporary = `${file}.tmp`;
@@ -151,6 +159,7 @@ export class Checkpoints {
       await folder.close();
     }
     this.writes++;
+    this.#durable = written;
     if (this.failures > 0) this.#log.info({ folder: this.#folder }, "checkpoints are written again");
     this.failures = 0;
   }

@@ -1,6 +1,7 @@
 /**
  * GunzipReader: reads a compressed generation at offsets of the uncompressed file, forward, with bounded memory. Going
- * back means starting anew. A file that ends too early or is damaged ends where its good bytes end.
+ * back further than to where the last read began means starting anew. A file that ends too early or is damaged ends where
+ * its good bytes end.
  */
 import { createGunzip, type Gunzip } from "node:zlib";
 
@@ -21,6 +22,8 @@ export class GunzipReader {
   #ended = false;
   /** Unpacking is to begin anew, in smaller pieces. */
   #again = false;
+  /** What the last read gave: the caller goes on at the end of its last whole line, which is a little further back. */
+  #last: Buffer = Buffer.alloc(0);
   /** Why decoding ended early; "" when it did not. */
   damage = "";
 
@@ -31,8 +34,10 @@ export class GunzipReader {
 
   /** Fills `into` from `at` with up to `length` bytes of the content at `offset`. @returns bytes read; 0 at the end. */
   async read(into: Buffer, at: number, length: number, offset: number): Promise<number> {
-    if (offset < this.#position || this.#gunzip === undefined) this.#restart();
-    let filled = 0;
+    if (this.#gunzip === undefined || this.#position - offset > this.#last.length) this.#restart();
+    const back = Math.max(0, this.#position - offset);
+    const from = this.#last.length - back;
+    let filled = this.#last.copy(into, at, from, Math.min(this.#last.length, from + length));
     while (filled < length) {
       if (this.#rest.length === 0) {
         const next = await this.#next();
@@ -46,6 +51,7 @@ export class GunzipReader {
       this.#position += skip + take;
       filled += take;
     }
+    if (filled > back) this.#last = Buffer.from(into.subarray(at, at + filled));
     return filled;
   }
 
@@ -72,6 +78,7 @@ export class GunzipReader {
     this.#position = 0;
     this.#rest = Buffer.alloc(0);
     this.#piece = -1;
+    this.#last = Buffer.alloc(0);
     this.#ended = false;
     this.#again = false;
   }

@@ -109,9 +109,9 @@ export class Reader {
     const checkpoints = await Checkpoints.open(`${root}/state`, kept.log);
     const reader = new Reader(root, checkpoints, kept, options, descriptors, clock, routing);
     reader.accepting = accepting;
-    reader.consumer.start();
     await reader.tailer.start();
     reader.consumer.forgetGone();
+    reader.consumer.start();
     return reader;
   }
 
