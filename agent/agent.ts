@@ -227,7 +227,7 @@ export class Agent {
   }
 
   #output(config: OutputConfig): Output {
-    return createOutput(config, { env: this.#env });
+    return createOutput(config, { env: this.#env, log: this.#log });
   }
 
   #podsOptions({ kubernetes, nodeName, clusterName, processors, outputs }: Config): PodsOptions {

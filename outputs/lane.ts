@@ -301,7 +301,8 @@ export class Lane {
     this.#inTheAir.add(attempt);
     const outcome = await this.#output.send(closed, AbortSignal.any([signal, timeout]));
     this.#inTheAir.delete(attempt);
-    this.#events.attempt(outcome.code, (this.#clock.monotonic() - start) / 1000, closed.body.length);
+    if (outcome.code !== "")
+      this.#events.attempt(outcome.code, (this.#clock.monotonic() - start) / 1000, closed.body.length);
     return outcome;
   }
 

@@ -50,7 +50,7 @@ export interface Rejected {
   readonly reason: string;
 }
 
-/** How one attempt ended. Anything unknown is a retry. */
+/** How one attempt ended. Anything unknown is a retry. `code`: the backend's, or why there is none; "" where nothing was sent. */
 export type Outcome =
   | { readonly kind: "delivered"; readonly code: string }
   /**

@@ -29,13 +29,17 @@ const isMapping = ({ value }: { value: unknown }): boolean =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 const BATCH_BYTES = "4MiB";
+/** Some limits of Loki hold for a push as a whole: bursts of a tenant or a stream, messages between its parts. */
+const LOKI_BATCH_BYTES = "1MiB";
 const MEMORY = "32MiB";
 
 const batch = z
   .strictObject({
     maxBytes: bareSize(1024, BATCH_BYTES)
       .optional()
-      .describe("Size of a request's body as encoded, before compression. Where memory is less, the default is that."),
+      .describe(
+        `Size of a request's body as encoded, before compression. To Loki by default ${LOKI_BATCH_BYTES}; where memory is less, the default is that.`,
+      ),
     maxRecords: count(1, 1_000_000, 20_000).describe("Records in a request."),
     maxWait: duration("1s").describe("How long a record waits for others to share its request."),
   })
@@ -133,6 +137,65 @@ const elasticsearch = z.strictObject({
   dedupe: flag(true).describe("A deterministic _id, so that a record sent twice is stored once."),
 });
 
+/** limits_config.max_label_names_per_series, which Loki holds against the labels we send; service_name is its own. */
+const MAX_LABELS = 15;
+/** limits_config.max_structured_metadata_entries_count. */
+const MAX_METADATA = 128;
+
+/** A name that Loki takes as it is; others refuse a whole push, or come out changed. */
+const lokiName = z
+  .string()
+  .max(1024, "it must be at most 1024 characters long")
+  .regex(
+    /^[a-zA-Z_][a-zA-Z0-9_]*$/,
+    "it must be made of letters, digits and _, without a digit in front: a name in Loki",
+  )
+  .regex(/^(?!__)(?!_+$)/, "it must not begin with __ or be nothing but _, which Loki keeps for itself");
+
+const loki = z
+  .strictObject({
+    ...common,
+    type: z.literal("loki").describe("Grafana Loki 2.9 or newer, and what takes its pushes."),
+    endpoint: endpoint().describe("/loki/api/v1/push is added when the URL has no path."),
+    tenant: template("").describe(
+      'X-Scope-OrgID; a template, e.g. "{namespace}" or "{label.team}": one request each. Empty: none is sent.',
+    ),
+    labels: z
+      .record(lokiName, template())
+      .prefault({
+        namespace: "{namespace}",
+        app: "{app}",
+        container: "{container}",
+        stream: "{stream}",
+        node: "{node}",
+      })
+      .describe("What makes a stream; few values each, see docs/loki.md."),
+    structuredMetadata: z
+      .record(lokiName, template())
+      .prefault({ pod: "{pod}", offset: "{offset}" })
+      .describe("Of each record. The offset keeps equal lines of one nanosecond apart, and makes a repeat identical."),
+    encoding: z.enum(["protobuf", "json"]).default("protobuf").describe("protobuf is always compressed by snappy."),
+  })
+  .superRefine(
+    ({ labels, structuredMetadata }, context) => {
+      const issue = (path: string[], message: string): void => context.addIssue({ code: "custom", path, message });
+      const names = Object.keys(labels);
+      if (names.length === 0) issue(["labels"], "no label; Loki needs at least one");
+      if (names.length > MAX_LABELS)
+        issue(["labels"], `${names.length} labels; Loki takes at most ${MAX_LABELS}: move some to structuredMetadata`);
+      if (Object.keys(structuredMetadata).length > MAX_METADATA)
+        issue(["structuredMetadata"], `too many names; Loki takes at most ${MAX_METADATA}`);
+      for (const name of Object.keys(structuredMetadata))
+        if (names.includes(name))
+          issue(["structuredMetadata", name], "there is a label of this name, and Loki would rename one of them");
+    },
+    {
+      when: ({ value }) =>
+        isMapping({ value }) &&
+        ["labels", "structuredMetadata"].every((key) => isMapping({ value: (value as Record<string, unknown>)[key] })),
+    },
+  );
+
 const stackdriver = z.strictObject({
   ...common,
   type: z.literal("stackdriver").describe("Google Cloud Logging."),
@@ -168,14 +231,15 @@ const file = z.strictObject({
 });
 
 const output = z
-  .discriminatedUnion("type", [elasticsearch, stackdriver, console, file])
+  .discriminatedUnion("type", [elasticsearch, loki, stackdriver, console, file])
   .superRefine(({ memory, batch: { maxBytes } }, context) => {
     if (typeof maxBytes !== "number" || typeof memory !== "number" || maxBytes <= memory) return;
     const message = `more than the output's memory of ${formatSize(memory)}; lower it, or raise memory`;
     context.addIssue({ code: "custom", path: ["batch", "maxBytes"], message });
   })
   .transform((output) => {
-    const { maxBytes = Math.min(parseSize(BATCH_BYTES) as number, output.memory), ...rest } = output.batch;
+    const usual = parseSize(output.type === "loki" ? LOKI_BATCH_BYTES : BATCH_BYTES) as number;
+    const { maxBytes = Math.min(usual, output.memory), ...rest } = output.batch;
     return { ...output, batch: { maxBytes, ...rest } };
   });
 

@@ -170,15 +170,16 @@ export const projectId = () => {
   ).default("");
 };
 
+/** @param fallback "": it may be empty. */
 export function template(fallback?: string) {
   const schema = {
     title: "template",
     type: "string",
-    minLength: 1,
+    ...(fallback === "" ? {} : { minLength: 1 }),
     ...(fallback === undefined ? {} : { default: fallback }),
   };
   const parsed = converted({ schema }, "a text, with placeholders such as {namespace} where wanted", (value, issue) => {
-    if (typeof value !== "string" || value === "") return undefined;
+    if (typeof value !== "string" || (value === "" && fallback !== "")) return undefined;
     try {
       return parseTemplate(value);
     } catch (error) {

@@ -21,6 +21,10 @@ export interface Template {
   readonly isConstant: boolean;
   /** Rows of one container can give different texts. */
   readonly perRow: boolean;
+  /** Rows of one container and output stream give the same text. */
+  readonly perStream: boolean;
+  /** It is a placeholder and nothing else: which one. */
+  readonly only: string | undefined;
   /** @param clean applied to each value, not to the text around; best one function for all calls. */
   render(batch: Batch, row: number, clean?: Clean): string;
 }
@@ -81,17 +85,21 @@ export function parseTemplate(text: string): Template {
   parts.push(text.slice(at));
   if (parts.some((part) => typeof part === "string" && /[{}]/.test(part)))
     throw new TemplateError("a brace is without its partner; placeholders look like {namespace}");
-  if (names.length === 0) return { text, isConstant: true, perRow: false, render: () => text };
+  if (names.length === 0)
+    return { text, isConstant: true, perRow: false, perStream: true, only: undefined, render: () => text };
   const build = (batch: Batch, row: number, clean: Clean): string => {
     let result = "";
     for (const part of parts) result += typeof part === "string" ? part : clean(part(batch, row) || UNKNOWN) || UNKNOWN;
     return result;
   };
   const hasTime = names.some((name) => Object.hasOwn(TIMES, name));
+  const ofRow = names.filter((name) => Object.hasOwn(OF_ROW, name) || EACH_ROW.test(name));
   return {
     text,
     isConstant: false,
-    perRow: hasTime || names.some((name) => Object.hasOwn(OF_ROW, name) || EACH_ROW.test(name)),
+    perRow: hasTime || ofRow.length > 0,
+    perStream: !hasTime && ofRow.every((name) => name === "stream"),
+    only: text === `{${names[0]}}` ? names[0] : undefined,
     render: names.some((name) => EACH_ROW.test(name))
       ? (batch, row, clean = keep) => build(batch, row, clean)
       : remembering(build, hasTime),

@@ -1,0 +1,277 @@
+/**
+ * Loki's protobuf push (package logproto, grafana/loki pkg/push/push.proto), snappy in block format around it:
+ *
+ *   PushRequest { repeated Stream streams = 1 }
+ *   Stream      { string labels = 1 (`{app="web", namespace="prod"}`); repeated Entry entries = 2 }
+ *   Entry       { Timestamp timestamp = 1 { int64 seconds = 1; int32 nanos = 2 }; string line = 2;
+ *                 repeated Pair structuredMetadata = 3 { string name = 1; string value = 2 } }
+ *
+ * Lengths stand before what they count, so an entry's are computed first; then its bytes are written once.
+ */
+import type { Batch } from "../agent/batch.ts";
+import {
+  type DecodedEntry,
+  type DecodedStream,
+  type Encoding,
+  type EntryWriter,
+  type LabelPairs,
+  labelsText,
+  type RowPair,
+} from "./loki-encoding.ts";
+import { compressSnappy, decompressSnappy } from "./snappy.ts";
+
+const FIRST = 0x0a;
+const SECOND = 0x12;
+const THIRD = 0x1a;
+const SECONDS = 0x08;
+const NANOS = 0x10;
+const ZERO = 0x30;
+/** Up to here a loop is quicker than the call of Buffer.copy. */
+const SHORT_BYTES = 48;
+
+interface Pair {
+  /** Tag, length and text of the name, and the value's tag. */
+  readonly head: Buffer;
+  readonly nameBytes: number;
+}
+
+/** The bytes of entries, one behind the other. */
+class ProtobufWriter implements EntryWriter {
+  bytes = Buffer.allocUnsafeSlow(64 * 1024);
+  length = 0;
+
+  reserve(length: number): void {
+    const need = this.length + length;
+    if (need <= this.bytes.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(need, this.bytes.length * 2));
+    this.bytes.copy(larger, 0, 0, this.length);
+    this.bytes = larger;
+  }
+
+  view(from: number, to: number): Buffer {
+    return this.bytes.subarray(from, to);
+  }
+}
+
+export class ProtobufEncoding implements Encoding<ProtobufWriter> {
+  readonly headers = { "content-type": "application/x-protobuf", "content-encoding": "snappy" };
+  readonly #pairs = new WeakMap<RowPair, Pair>();
+
+  writer(): ProtobufWriter {
+    return new ProtobufWriter();
+  }
+
+  stream(labels: LabelPairs): Buffer {
+    return field(FIRST, Buffer.from(labelsText(labels)));
+  }
+
+  metadata(pairs: LabelPairs): Buffer {
+    return Buffer.concat(
+      pairs.map(([name, value]) =>
+        field(THIRD, Buffer.concat([field(FIRST, Buffer.from(name)), field(SECOND, Buffer.from(value))])),
+      ),
+    );
+  }
+
+  entry(
+    writer: ProtobufWriter,
+    batch: Batch,
+    row: number,
+    metadata: Buffer,
+    pairs: readonly RowPair[],
+    texts: readonly (Buffer | undefined)[],
+  ): void {
+    const from = batch.from[row]!;
+    const line = batch.to[row]! - from;
+    const seconds = batch.seconds[row]!;
+    const nanos = batch.nanos[row]!;
+    const offset = batch.offset[row]!;
+    const time = 2 + (seconds < 0 ? 10 : varintSize(seconds)) + varintSize(nanos);
+    let size = 2 + time + 1 + varintSize(line) + line + metadata.length;
+    for (let i = 0; i < pairs.length; i++) {
+      const pair = pairSize(this.#pair(pairs[i]!), texts[i]?.length ?? digitsOf(offset));
+      size += 1 + varintSize(pair) + pair;
+    }
+    writer.reserve(size + 16);
+    const out = writer.bytes;
+    let at = writer.length;
+    out[at++] = SECOND;
+    at = varint(out, at, size);
+    out[at++] = FIRST;
+    out[at++] = time;
+    out[at++] = SECONDS;
+    at = seconds < 0 ? negative(out, at, seconds) : varint(out, at, seconds);
+    out[at++] = NANOS;
+    at = varint(out, at, nanos);
+    out[at++] = SECOND;
+    at = varint(out, at, line);
+    at = copy(out, at, batch.bytes, from, line);
+    at = copy(out, at, metadata, 0, metadata.length);
+    for (let i = 0; i < pairs.length; i++) {
+      const pair = this.#pair(pairs[i]!);
+      const text = texts[i];
+      const value = text?.length ?? digitsOf(offset);
+      out[at++] = THIRD;
+      at = varint(out, at, pairSize(pair, value));
+      at = copy(out, at, pair.head, 0, pair.head.length);
+      at = varint(out, at, value);
+      if (text === undefined) digits(out, at, offset, value);
+      else text.copy(out, at);
+      at += value;
+    }
+    writer.length = at;
+  }
+
+  body(streams: readonly { readonly head: Buffer; readonly entries: readonly Buffer[] }[]): Buffer {
+    const pieces: Buffer[] = [];
+    for (const { head, entries } of streams) {
+      const length = entries.reduce((sum, piece) => sum + piece.length, head.length);
+      pieces.push(start(FIRST, length), head, ...entries);
+    }
+    return Buffer.concat(pieces);
+  }
+
+  compress(body: Buffer): Buffer {
+    return compressSnappy(body);
+  }
+
+  decode(compressed: Buffer): DecodedStream[] {
+    const body = decompressSnappy(compressed);
+    return fields(body, 0, body.length).map((stream) => {
+      const [labels, ...entries] = fields(body, stream.from, stream.to);
+      if (labels === undefined) throw new Error("a stream without labels");
+      return {
+        head: body.subarray(labels.start, labels.to),
+        labels: body.toString("utf8", labels.from, labels.to),
+        entries: entries.map((entry) => decodeEntry(body, entry)),
+      };
+    });
+  }
+
+  #pair(pair: RowPair): Pair {
+    let known = this.#pairs.get(pair);
+    if (known === undefined) {
+      const name = field(FIRST, Buffer.from(pair.name));
+      known = { head: Buffer.concat([name, Buffer.of(SECOND)]), nameBytes: name.length };
+      this.#pairs.set(pair, known);
+    }
+    return known;
+  }
+}
+
+interface Field {
+  /** Of its tag. */
+  readonly start: number;
+  /** Of its content; where it has none, its value instead. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The fields of a message that we wrote. Varints come with their value as `from`. */
+function fields(bytes: Buffer, from: number, to: number): Field[] {
+  const found: Field[] = [];
+  for (let at = from; at < to; ) {
+    const start = at;
+    const tag = bytes[at++]!;
+    let value = 0;
+    for (let shift = 1; ; shift *= 128) {
+      const byte = bytes[at++]!;
+      value += (byte & 0x7f) * shift;
+      if (byte < 0x80) break;
+    }
+    if ((tag & 7) === 2) {
+      found.push({ start, from: at, to: at + value });
+      at += value;
+    } else found.push({ start, from: value, to: at });
+  }
+  return found;
+}
+
+function decodeEntry(body: Buffer, { start, from, to }: Field): DecodedEntry {
+  const [time, line, ...pairs] = fields(body, from, to);
+  if (time === undefined || line === undefined) throw new Error("an entry without time or line");
+  const [seconds, nanos] = fields(body, time.from, time.to);
+  const text = (field: Field | undefined): string =>
+    field === undefined ? "" : body.toString("utf8", field.from, field.to);
+  return {
+    raw: body.subarray(start, to),
+    seconds: seconds === undefined ? 0 : signed(body, seconds),
+    nanos: nanos?.from ?? 0,
+    lineBytes: line.to - line.from,
+    line: () => text(line),
+    metadata: () =>
+      pairs.map((pair) => {
+        const [name, value] = fields(body, pair.from, pair.to);
+        return [text(name), text(value)];
+      }),
+  };
+}
+
+/** A varint that may be negative, which takes more bits than a number has. */
+function signed(bytes: Buffer, { start, from, to }: Field): number {
+  if (to - start < 11) return from;
+  let value = 0n;
+  for (let at = to - 1; at > start; at--) value = (value << 7n) | BigInt(bytes[at]! & 0x7f);
+  return Number(BigInt.asIntN(64, value));
+}
+
+function pairSize({ nameBytes }: Pair, value: number): number {
+  return nameBytes + 1 + varintSize(value) + value;
+}
+
+function field(tag: number, content: Buffer): Buffer {
+  return Buffer.concat([start(tag, content.length), content]);
+}
+
+function start(tag: number, length: number): Buffer {
+  const bytes = Buffer.alloc(10);
+  bytes[0] = tag;
+  return bytes.subarray(0, varint(bytes, 1, length));
+}
+
+function varintSize(value: number): number {
+  if (value < 0x80) return 1;
+  if (value < 0x4000) return 2;
+  if (value < 0x200000) return 3;
+  if (value < 0x10000000) return 4;
+  let size = 5;
+  for (let rest = value / 2 ** 35; rest >= 1; rest /= 128) size++;
+  return size;
+}
+
+function varint(out: Buffer, at: number, value: number): number {
+  let rest = value;
+  for (; rest >= 2 ** 31; rest = Math.floor(rest / 128)) out[at++] = (rest % 128) | 0x80;
+  for (; rest >= 0x80; rest >>>= 7) out[at++] = (rest & 0x7f) | 0x80;
+  out[at++] = rest;
+  return at;
+}
+
+/** A time before 1970: ten bytes of two's complement. */
+function negative(out: Buffer, at: number, value: number): number {
+  let rest = BigInt.asUintN(64, BigInt(value));
+  for (; rest >= 0x80n; rest >>= 7n) out[at++] = Number(rest & 0x7fn) | 0x80;
+  out[at++] = Number(rest);
+  return at;
+}
+
+function copy(out: Buffer, at: number, bytes: Buffer, from: number, length: number): number {
+  if (length > SHORT_BYTES) bytes.copy(out, at, from, from + length);
+  else for (let i = 0; i < length; i++) out[at + i] = bytes[from + i]!;
+  return at + length;
+}
+
+function digitsOf(value: number): number {
+  let count = 1;
+  for (let limit = 10; value >= limit; limit *= 10) count++;
+  return count;
+}
+
+function digits(out: Buffer, at: number, value: number, count: number): void {
+  let rest = value;
+  for (let i = at + count - 1; i >= at; i--) {
+    const next = Math.floor(rest / 10);
+    out[i] = ZERO + (rest - next * 10);
+    rest = next;
+  }
+}

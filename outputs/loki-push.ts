@@ -1,0 +1,181 @@
+/**
+ * Pushes under construction. Rows of all streams are encoded one behind the other, with notes of where those of each
+ * stream lie; at the end they become one push that several streams share, and one for each stream that must travel
+ * apart: Loki answers a push with the outcome of its last stream only, so a refusal of another would go unseen.
+ */
+import { type Batch, DROPPED } from "../agent/batch.ts";
+import type { Encoding, EntryWriter } from "./loki-encoding.ts";
+import type { Stream, Streams } from "./loki-streams.ts";
+import type { ClosedRequest, OpenRequest, Piece } from "./output.ts";
+
+/** Rows of one stream in a push. Times are seconds since 1970. */
+export interface Share {
+  readonly stream: Stream;
+  readonly rows: number;
+  readonly oldest: number;
+  readonly newest: number;
+}
+
+/** Of one tenant. Its rows are in the order of `shares`. */
+export interface PushRequest extends ClosedRequest {
+  readonly tenant: string;
+  readonly shares: readonly Share[];
+}
+
+/** Rows of one stream in an open request. */
+interface Group {
+  readonly stream: Stream;
+  /** Indices in the open request. */
+  readonly rows: number[];
+  /** Beginnings and ends of runs of its entries. */
+  readonly from: number[];
+  readonly to: number[];
+  bytes: number;
+  oldest: number;
+  newest: number;
+}
+
+/** Room for the tags and lengths around a stream. */
+const STREAM_BYTES = 16;
+
+export class OpenPush implements OpenRequest {
+  readonly #streams: Streams;
+  readonly #encoding: Encoding;
+  readonly #apart: (share: Share, bytes: number, total: number) => boolean;
+  readonly #writer: EntryWriter;
+  readonly #groups = new Map<Stream, Group>();
+  #last: Group | undefined;
+  #heads = 0;
+  rows = 0;
+
+  /** @param apart whether a stream must travel apart that has so many bytes of a total. */
+  constructor(streams: Streams, encoding: Encoding, apart: (share: Share, bytes: number, total: number) => boolean) {
+    this.#streams = streams;
+    this.#encoding = encoding;
+    this.#apart = apart;
+    this.#writer = encoding.writer();
+  }
+
+  get bytes(): number {
+    return this.#writer.length + this.#heads;
+  }
+
+  append(batch: Batch, row: number, maxBytes: number, maxRows: number): number {
+    const writer = this.#writer;
+    for (let at = row; at < batch.rows; at++) {
+      if (((batch.flags[at] as number) & DROPPED) !== 0) continue;
+      if (this.rows >= maxRows) return at;
+      const { stream, metadata } = this.#streams.face(batch, at);
+      const from = writer.length;
+      this.#encode(batch, at, metadata);
+      const group = this.#last?.stream === stream ? this.#last : this.#groups.get(stream);
+      const head = group === undefined ? stream.head.length + STREAM_BYTES : 0;
+      if (this.bytes + head > maxBytes && this.rows > 0) {
+        writer.length = from;
+        return at;
+      }
+      this.#note(
+        group ?? this.#open(stream, head),
+        from,
+        (batch.seconds[at] as number) + (batch.nanos[at] as number) / 1e9,
+      );
+    }
+    return batch.rows;
+  }
+
+  /** All rows as one push, of which only the first tenant's streams are known to arrive: for tests and single rows. */
+  close(): PushRequest {
+    return this.#push([...this.#groups.values()]);
+  }
+
+  closeApart(): readonly Piece[] {
+    const tenants = Map.groupBy(this.#groups.values(), ({ stream }) => stream.tenant);
+    return [...tenants.values()].flatMap((groups) => {
+      const total = groups.reduce((sum, { bytes }) => sum + bytes, 0);
+      const alone =
+        groups.length === 1 ? [] : groups.filter((group) => this.#apart(shareOf(group), group.bytes, total));
+      const shared = groups.filter((group) => !alone.includes(group));
+      return [shared, ...alone.map((group) => [group])]
+        .filter(({ length }) => length > 0)
+        .map((together) => ({ closed: this.#push(together), rows: together.flatMap(({ rows }) => rows) }));
+    });
+  }
+
+  #encode(batch: Batch, row: number, metadata: Buffer): void {
+    const { rowPairs } = this.#streams;
+    let texts = NO_TEXTS;
+    for (let i = 0; i < rowPairs.length; i++) {
+      const template = rowPairs[i]?.template;
+      if (template === undefined) continue;
+      if (texts === NO_TEXTS) texts = [];
+      texts[i] = Buffer.from(template.render(batch, row).toWellFormed());
+    }
+    this.#encoding.entry(this.#writer, batch, row, metadata, rowPairs, texts);
+  }
+
+  #open(stream: Stream, head: number): Group {
+    const group = { stream, rows: [], from: [], to: [], bytes: head, oldest: Infinity, newest: -Infinity };
+    this.#groups.set(stream, group);
+    this.#heads += head;
+    return group;
+  }
+
+  #note(group: Group, from: number, time: number): void {
+    const end = this.#writer.length;
+    const { to } = group;
+    if (to.at(-1) === from) to[to.length - 1] = end;
+    else {
+      group.from.push(from);
+      to.push(end);
+    }
+    group.rows.push(this.rows++);
+    group.bytes += end - from;
+    if (time < group.oldest) group.oldest = time;
+    if (time > group.newest) group.newest = time;
+    this.#last = group;
+  }
+
+  #push(groups: readonly Group[]): PushRequest {
+    const streams = groups.map(({ stream, from, to }) => ({
+      head: stream.head,
+      entries: from.map((start, i) => this.#writer.view(start, to[i] as number)),
+    }));
+    return closePush(this.#encoding, this.#encoding.body(streams), groups.map(shareOf));
+  }
+}
+
+const NO_TEXTS: (Buffer | undefined)[] = [];
+
+function shareOf({ stream, rows, oldest, newest }: Group): Share {
+  return { stream, rows: rows.length, oldest, newest };
+}
+
+function closePush(encoding: Encoding, body: Buffer, shares: readonly Share[]): PushRequest {
+  return {
+    body: encoding.compress(body),
+    rows: shares.reduce((sum, { rows }) => sum + rows, 0),
+    bytes: body.length,
+    tenant: shares[0]?.stream.tenant ?? "",
+    sequences: shares.map(({ stream }) => stream.key),
+    shares,
+  };
+}
+
+/** The same push with only these rows (ascending). */
+export function pickPush(encoding: Encoding, request: PushRequest, rows: readonly number[]): PushRequest {
+  const wanted = new Set(rows);
+  const shares: Share[] = [];
+  const streams: { head: Buffer; entries: Buffer[] }[] = [];
+  let row = 0;
+  encoding.decode(request.body).forEach(({ head, entries }, i) => {
+    const kept = entries.filter(() => wanted.has(row++));
+    const times = kept.map(({ seconds, nanos }) => seconds + nanos / 1e9);
+    const stream = request.shares[i]?.stream;
+    if (kept.length === 0 || stream === undefined) return;
+    streams.push({ head, entries: kept.map(({ raw }) => raw) });
+    const oldest = times.reduce((least, time) => Math.min(least, time));
+    const newest = times.reduce((most, time) => Math.max(most, time));
+    shares.push({ stream, rows: kept.length, oldest, newest });
+  });
+  return closePush(encoding, encoding.body(streams), shares);
+}

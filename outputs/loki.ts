@@ -1,0 +1,175 @@
+/**
+ * Grafana Loki, and what speaks its push protocol: snappy protobuf or gzipped JSON. Labels and tenants are in
+ * loki-streams.ts, bodies in loki-push.ts and the two encodings, what answers mean in loki-answer.ts.
+ *
+ * A stream travels in a push of its own whenever a refusal of it is possible, because a 204 speaks for a push's last
+ * stream only; and pushes of one stream go one after the other, because Loki refuses what is too far behind.
+ */
+import type { Batch } from "../agent/batch.ts";
+import { type Clock, systemClock } from "../agent/clock.ts";
+import type { Log } from "../agent/log.ts";
+import type { Origin } from "../agent/pods/origin.ts";
+import type { Compression } from "./gzip.ts";
+import { type HttpFailure, type HttpOptions, type HttpReply, HttpTarget } from "./http.ts";
+import { judge, rateLimitBytes } from "./loki-answer.ts";
+import { type Encoding, parseLabels } from "./loki-encoding.ts";
+import { JsonEncoding } from "./loki-json.ts";
+import { ProtobufEncoding } from "./loki-protobuf.ts";
+import { OpenPush, type PushRequest, pickPush, type Share } from "./loki-push.ts";
+import { type StreamOptions, Streams } from "./loki-streams.ts";
+import type { ClosedRequest, OpenRequest, Outcome, Output } from "./output.ts";
+
+export interface LokiOptions extends Omit<HttpOptions, "endpoints">, StreamOptions {
+  readonly name: string;
+  readonly endpoint: string;
+  readonly encoding: "protobuf" | "json";
+  readonly request: HttpOptions["request"] & { readonly compression: Compression };
+}
+
+const PATH = "/loki/api/v1/push";
+/** Loki forgets a stream that is silent for long (chunk_idle_period), and then counts it as new. */
+const AWAY_MS = 10 * 60_000;
+/** A stream with at least this much, and an eighth of a push, may be at its rate limit. */
+const LARGE_BYTES = 64 * 1024;
+const LARGE_SHARE = 8;
+/** Of a stream limit that was told: more pushes a second than go out while streams share them. */
+const PUSHES_PER_SECOND = 16;
+
+export class LokiOutput implements Output {
+  readonly type = "loki";
+  readonly #clock: Clock;
+  readonly #target: HttpTarget;
+  readonly #path: string;
+  readonly #encoding: Encoding;
+  readonly #streams: Streams;
+  readonly #tenant: StreamOptions["tenant"];
+  /** Monotonic milliseconds of the last attempt without a usable answer; what was known of streams may be void since. */
+  #doubtAt = Number.NEGATIVE_INFINITY;
+  #largeBytes = LARGE_BYTES;
+
+  /** @param env for proxies. @throws system errors when a certificate can't be read. */
+  constructor(
+    options: LokiOptions,
+    env: Readonly<Record<string, string | undefined>>,
+    log: Log,
+    clock: Clock = systemClock,
+  ) {
+    const { name, endpoint, encoding, tenant, request } = options;
+    this.#clock = clock;
+    this.#target = new HttpTarget({ ...options, endpoints: [endpoint] }, env, clock);
+    const { pathname, search } = new URL(endpoint);
+    this.#path = `${pathname === "/" ? PATH : ""}${search}`;
+    this.#encoding = encoding === "json" ? new JsonEncoding(request.compression) : new ProtobufEncoding();
+    this.#tenant = tenant;
+    this.#streams = new Streams(
+      options,
+      this.#encoding,
+      () => clock.monotonic(),
+      (label, values) =>
+        log.warn(
+          { output: name, label, values },
+          "a label has too many values, and each makes a stream of its own in Loki; until the next start it is structured metadata instead",
+        ),
+    );
+  }
+
+  requestKey(batch: Batch): string {
+    return this.#tenant.perRow ? "" : this.#streams.tenant(batch, 0);
+  }
+
+  convoy(origin: Origin): string {
+    return this.#streams.convoy(origin);
+  }
+
+  open(): OpenRequest {
+    return new OpenPush(this.#streams, this.#encoding, (share, bytes, total) => this.#mustGoApart(share, bytes, total));
+  }
+
+  async send(request: ClosedRequest, signal: AbortSignal): Promise<Outcome> {
+    const push = request as PushRequest;
+    const { body, rows, bytes, tenant, shares } = push;
+    const into = shares.length > 1 ? this.#apart(shares) : undefined;
+    if (into !== undefined) return { kind: "split", code: "", type: "", reason: "", into };
+    const reply = await this.#target.request(
+      {
+        method: "POST",
+        path: this.#path,
+        headers: {
+          ...this.#encoding.headers,
+          "user-agent": "tailrace",
+          ...(tenant === "" ? {} : { "x-scope-orgid": tenant }),
+        },
+        body,
+      },
+      signal,
+    );
+    this.#learn(push, reply);
+    const asked = { rows, bytes, manyTenants: !this.#tenant.isConstant, decode: () => this.#encoding.decode(body) };
+    return judge(reply, asked, this.#clock.wall());
+  }
+
+  pick(request: ClosedRequest, rows: readonly number[]): PushRequest {
+    return pickPush(this.#encoding, request as PushRequest, rows);
+  }
+
+  /** As JSON that Loki would take as a push, whatever the encoding is. */
+  entry(request: ClosedRequest, row: number): string {
+    let at = 0;
+    for (const { labels, entries } of this.#encoding.decode(request.body)) {
+      const entry = entries[row - at];
+      at += entries.length;
+      if (entry === undefined || row >= at) continue;
+      const { seconds, nanos } = entry;
+      const time = String(BigInt(seconds) * 1_000_000_000n + BigInt(nanos));
+      const value = [time, entry.line(), Object.fromEntries(entry.metadata())];
+      return JSON.stringify({ streams: [{ stream: parseLabels(labels), values: [value] }] });
+    }
+    return "";
+  }
+
+  close(): Promise<void> {
+    return this.#target.close();
+  }
+
+  /** What became doubtful while the push waited goes apart after all. @returns the rows of each push; undefined: nothing. */
+  #apart(shares: readonly Share[]): number[][] | undefined {
+    const shared: number[] = [];
+    const alone: number[][] = [];
+    let row = 0;
+    for (const share of shares) {
+      const rows = Array.from({ length: share.rows }, () => row++);
+      if (this.#isDoubtful(share)) alone.push(rows);
+      else shared.push(...rows);
+    }
+    if (alone.length === 0) return undefined;
+    return shared.length === 0 ? alone : [shared, ...alone];
+  }
+
+  /** Whether a refusal of the stream is possible, so that its outcome must be seen. */
+  #mustGoApart(share: Share, bytes: number, total: number): boolean {
+    if (this.#isDoubtful(share)) return true;
+    if (bytes < this.#largeBytes) return false;
+    return bytes * LARGE_SHARE >= total || this.#largeBytes < LARGE_BYTES;
+  }
+
+  /** It is new or was away, its last push was refused, or its rows are older than what it has. */
+  #isDoubtful({ stream: { acceptedAt, newest, refused }, oldest }: Share): boolean {
+    return refused || acceptedAt <= this.#doubtAt || this.#clock.monotonic() - acceptedAt > AWAY_MS || oldest < newest;
+  }
+
+  #learn({ shares }: PushRequest, reply: HttpReply | HttpFailure): void {
+    const now = this.#clock.monotonic();
+    const status = "error" in reply ? 0 : reply.status;
+    if (status === 0 || status >= 500) this.#doubtAt = now;
+    const accepted = status === 200 || status === 204;
+    for (const { stream, newest } of shares) {
+      stream.refused = !accepted;
+      if (!accepted) continue;
+      stream.acceptedAt = now;
+      stream.newest = Math.max(stream.newest, newest);
+    }
+    if (status !== 429 || "error" in reply || !/per stream/i.test(reply.body)) return;
+    const limit = rateLimitBytes(reply.body);
+    if (limit !== undefined) this.#largeBytes = Math.min(this.#largeBytes, limit / PUSHES_PER_SECOND);
+  }
+}
