@@ -122,13 +122,15 @@ function blamed(text: string, rows: readonly Row[], streams: number): { row: num
   const tooFarBehind =
     streams > 1 ? undefined : earliest(text, /too far behind, .*?oldest acceptable timestamp is: (\S+?Z)/g);
   const tooNew = earliest(text, /timestamp too new: (\S+?Z)/g);
+  // Its fraction is cut off, so of several rows within that second some may be good.
+  const newAlone = rows.filter(({ seconds }) => seconds === tooNew).length === 1;
   const maxLine = Math.max(...[...text.matchAll(/max entry size '(\d+)' bytes/gi)].map(([, bytes]) => Number(bytes)));
   return rows.flatMap(({ seconds, lineBytes }, row) => {
     if (maxLine > 0 && lineBytes > maxLine) return [{ row, type: "line_too_long" }];
     if (tooOld !== undefined && seconds < tooOld) return [{ row, type: "too_old" }];
     if (tooFarBehind !== undefined && seconds < tooFarBehind) return [{ row, type: "too_far_behind" }];
-    // Its fraction is cut off, so what is within that second may be good.
-    if (tooNew !== undefined && seconds > tooNew) return [{ row, type: "too_new" }];
+    if (tooNew !== undefined && (seconds > tooNew || (seconds === tooNew && newAlone)))
+      return [{ row, type: "too_new" }];
     return [];
   });
 }
