@@ -79,9 +79,12 @@ for (const encoding of ENCODINGS) {
     });
     await fc.assert(
       fc.asyncProperty(fc.array(row, { minLength: 1, maxLength: 20 }), async (list) => {
-        fake.forgetStreams();
-        fake.stored.length = 0;
-        const rows = rowsOf(list.map(({ text }) => text));
+        const before = fake.stored.length;
+        const run = `run-${before}`;
+        const rows = rowsOf(
+          list.map(({ text }) => text),
+          { ...origin, container: run },
+        );
         for (const [i, { seconds, nanos, offset }] of list.entries()) {
           rows.seconds[i] = seconds;
           rows.nanos[i] = nanos;
@@ -98,7 +101,7 @@ for (const encoding of ENCODINGS) {
           expected.map((entry) => [`${entry.time} ${entry.line} ${entry.metadata.offset}`, entry]),
         );
         assert.deepEqual(
-          fake.stored.map(({ time, line, metadata }) => ({ time, line, metadata })),
+          fake.stored.slice(before).map(({ time, line, metadata }) => ({ time, line, metadata })),
           [...unique.values()],
         );
         const value = JSON.parse(made.entry(request, list.length - 1)) as { streams: [{ values: [[string, string]] }] };

@@ -25,7 +25,6 @@ export interface Stored extends Omit<Entry, "metadata"> {
 
 interface StreamState {
   readonly labels: Record<string, string>;
-  readonly known: Set<string>;
   newest: bigint;
   used: number;
 }
@@ -69,6 +68,8 @@ export class LokiFake extends Backend {
   /** Lines that are refused for good, without being named. */
   refuse: (line: string) => boolean = () => false;
   readonly #needsTenant: boolean;
+  /** What was stored is recognised also after it was flushed. */
+  readonly #known = new Set<string>();
   readonly #limits = new Map<string, Limits>();
   readonly #tenants = new Map<string, Tenant>();
 
@@ -93,7 +94,7 @@ export class LokiFake extends Backend {
     }
   }
 
-  /** An ingester that starts anew without a log of its own: it knows no stream any more. */
+  /** An ingester that starts anew without a log of its own: it counts every stream as new. */
   forgetStreams(): void {
     this.#tenants.clear();
   }
@@ -224,7 +225,7 @@ export class LokiFake extends Backend {
     limits: Limits,
   ): Refused | undefined {
     const key = JSON.stringify(Object.entries(labels).toSorted());
-    const stream = streams.get(key) ?? { labels, known: new Set<string>(), newest: -(2n ** 100n), used: 0 };
+    const stream = streams.get(key) ?? { labels, newest: -(2n ** 100n), used: 0 };
     if (!streams.has(key)) {
       if (streams.size >= limits.maxStreams) {
         this.#discard("stream_limit", entries.length);
@@ -259,9 +260,9 @@ export class LokiFake extends Backend {
       stream.used += sizeOf(entry);
       if (entry.time > stream.newest) stream.newest = entry.time;
       const metadata = Object.fromEntries(entry.metadata);
-      const identity = JSON.stringify([String(entry.time), entry.line, metadata]);
-      if (stream.known.has(identity)) continue;
-      stream.known.add(identity);
+      const identity = JSON.stringify([name, key, String(entry.time), entry.line, metadata]);
+      if (this.#known.has(identity)) continue;
+      this.#known.add(identity);
       this.stored.push({ ...entry, metadata, tenant: name, labels });
     }
     if (ignored.length === 0) return undefined;
