@@ -95,6 +95,8 @@ export class Consumer implements Holder {
   readonly #processed = new Map<string, number>();
   readonly #counted = { criErrors: 0, dockerErrors: 0, unknownErrors: 0, truncated: 0 };
   readonly #firstRun: boolean;
+  /** Ends listening to the checkpoints. */
+  readonly #deafen: () => void;
   readonly #originOf = ({ log }: LogFile): Origin => this.#origins.origin(log);
   readonly #throttle: Throttle;
   readonly #losses: Losses;
@@ -135,6 +137,7 @@ export class Consumer implements Holder {
     this.#convoys = options.convoy === undefined ? undefined : new Convoys(options.convoy);
     this.#firstRun = !checkpoints.has(options.name);
     checkpoints.add(options.name);
+    this.#deafen = checkpoints.onSaved(() => this.#free(this.#convoys?.freed()));
   }
 
   start(): void {
@@ -146,6 +149,7 @@ export class Consumer implements Holder {
   async stop(): Promise<void> {
     this.#stopping = true;
     clearInterval(this.#timer);
+    this.#deafen();
     this.#signal();
     await this.#stopped;
     for (const cursor of this.cursors.values()) cursor.close();
@@ -403,7 +407,6 @@ export class Consumer implements Holder {
 
   #tick(): void {
     this.retryUnsettled();
-    this.#free(this.#convoys?.freed());
     limitBacklog(this.cursors.values(), this.#options.maxBacklog, this.#options, this.#clock.wall());
     const now = this.#clock.monotonic();
     for (const cursor of this.cursors.values()) {

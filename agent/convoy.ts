@@ -5,7 +5,7 @@
  * - A line is taken only when it is at most SPREAD_SECONDS newer than the oldest line that any of them has yet to read. So
  *   whatever backlog each of them has, no line that is handed on is more than that behind one handed on before.
  * - It is taken only when it is at most REPEAT_SECONDS newer than what would be sent again after a crash, lest the repeats
- *   are too far behind then. Saving every half second, a backlog of a week waits for some 200 saves.
+ *   are too far behind then. With a save every half second, a week's backlog of a container that writes little waits for some 200 of them.
  *
  * Containers without unread bytes hold nobody back, and one that can't be read leaves the convoy until it can.
  */
@@ -50,16 +50,7 @@ export class Convoys<M extends Member> {
 
   /** Lines that are newer than this, in seconds since 1970, must not be read yet. */
   until(member: M): number {
-    const convoy = this.#convoyOf(member) ?? [];
-    let unread = Number.POSITIVE_INFINITY;
-    let repeat = Number.POSITIVE_INFINITY;
-    for (const other of convoy) {
-      repeat = Math.min(repeat, other.repeatSeconds);
-      if (!other.unread) continue;
-      const { nextSeconds } = other;
-      unread = Math.min(unread, Number.isNaN(nextSeconds) ? Number.NEGATIVE_INFINITY : nextSeconds);
-    }
-    return Math.min(unread + SPREAD_SECONDS, repeat + REPEAT_SECONDS);
+    return limit(this.#convoyOf(member) ?? [], member);
   }
 
   /** Whether it must wait; if so it is parked until it is given back. */
@@ -109,11 +100,24 @@ export class Convoys<M extends Member> {
   }
 
   #freedOf(convoy: ReadonlySet<M> | undefined): M[] {
-    const [first] = convoy ?? [];
-    if (convoy === undefined || first === undefined) return [];
-    const until = this.until(first);
+    if (convoy === undefined) return [];
+    // A parked one is not the oldest, so that whether it counts itself is all one, and one limit is good for all.
+    const until = limit(convoy, undefined);
     const freed = [...convoy].filter((member) => this.#parked.has(member) && member.nextSeconds <= until);
     for (const member of freed) this.#parked.delete(member);
     return freed;
   }
+}
+
+/** @param self whose unread lines hold others back, but not itself, as they are in order. */
+function limit<M extends Member>(convoy: Iterable<M>, self: M | undefined): number {
+  let unread = Number.POSITIVE_INFINITY;
+  let repeat = Number.POSITIVE_INFINITY;
+  for (const member of convoy) {
+    repeat = Math.min(repeat, member.repeatSeconds);
+    if (member === self || !member.unread) continue;
+    const { nextSeconds } = member;
+    unread = Math.min(unread, Number.isNaN(nextSeconds) ? Number.NEGATIVE_INFINITY : nextSeconds);
+  }
+  return Math.min(unread + SPREAD_SECONDS, repeat + REPEAT_SECONDS);
 }

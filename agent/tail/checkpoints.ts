@@ -48,6 +48,7 @@ export class Checkpoints {
   readonly #outputs: Map<string, Map<string, SavedPosition>>;
   /** As in the file. */
   #durable: ReadonlyMap<string, ReadonlyMap<string, SavedPosition>> = new Map();
+  readonly #listeners = new Set<() => void>();
   #dirty = false;
   #saving: Promise<void> = Promise.resolve();
   /** Saves that reached the disk, and those that failed. */
@@ -103,6 +104,12 @@ export class Checkpoints {
     return [...(this.#outputs.get(output) ?? [])];
   }
 
+  /** Calls back after each attempt to save. @returns what ends that. */
+  onSaved(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
   /** What a crash would leave; "unknown" while saving fails. */
   durable(output: string, chain: string): SavedPosition | "unknown" | undefined {
     return this.failures > 0 ? "unknown" : this.#durable.get(output)?.get(chain);
@@ -131,6 +138,7 @@ export class Checkpoints {
             "can't write the checkpoints; delivery goes on, and after a crash the records since the last good write come again",
           );
       }
+      for (const listener of this.#listeners) listener();
     });
     return this.#saving;
   }

@@ -49,6 +49,8 @@ export class Reader {
   /** Rows are accepted as they come. */
   accepting = true;
 
+  #saving: NodeJS.Timeout | undefined;
+
   private constructor(
     root: string,
     checkpoints: Checkpoints,
@@ -112,6 +114,8 @@ export class Reader {
     await reader.tailer.start();
     reader.consumer.forgetGone();
     reader.consumer.start();
+    // Containers in a convoy wait for checkpoints, which the agent saves every half second.
+    if (options.convoy !== undefined) reader.#saving = setInterval(() => void reader.checkpoints.save(), 20);
     return reader;
   }
 
@@ -160,6 +164,7 @@ export class Reader {
 
   /** As after a kill: checkpoints as they were last saved are all that is left. */
   async stop(save = true): Promise<void> {
+    clearInterval(this.#saving);
     await this.consumer.stop();
     await this.tailer.stop();
     if (save) await this.checkpoints.save();
