@@ -16,6 +16,7 @@ const PAGES = [
   "ARCHITECTURE.md",
   "CHANGELOG.md",
   "docs/operations.md",
+  "docs/loki.md",
   "docs/metrics.md",
   "docs/delivery.md",
   "docs/processors.md",
