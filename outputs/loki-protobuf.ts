@@ -55,20 +55,22 @@ class ProtobufWriter implements EntryWriter {
 
 export class ProtobufEncoding implements Encoding<ProtobufWriter> {
   readonly headers = { "content-type": "application/x-protobuf", "content-encoding": "snappy" };
-  readonly #pairs = new WeakMap<RowPair, Pair>();
+  /** Of the last row; they change only when a label is demoted. */
+  #rowPairs: readonly RowPair[] = [];
+  #pairs: readonly Pair[] = [];
 
   writer(): ProtobufWriter {
     return new ProtobufWriter();
   }
 
   stream(labels: LabelPairs): Buffer {
-    return field(FIRST, Buffer.from(labelsText(labels)));
+    return fieldOf(FIRST, Buffer.from(labelsText(labels)));
   }
 
   metadata(pairs: LabelPairs): Buffer {
     return Buffer.concat(
       pairs.map(([name, value]) =>
-        field(THIRD, Buffer.concat([field(FIRST, Buffer.from(name)), field(SECOND, Buffer.from(value))])),
+        fieldOf(THIRD, Buffer.concat([fieldOf(FIRST, Buffer.from(name)), fieldOf(SECOND, Buffer.from(value))])),
       ),
     );
   }
@@ -81,6 +83,8 @@ export class ProtobufEncoding implements Encoding<ProtobufWriter> {
     pairs: readonly RowPair[],
     texts: readonly (Buffer | undefined)[],
   ): void {
+    if (pairs !== this.#rowPairs) this.#prepare(pairs);
+    const heads = this.#pairs;
     const from = batch.from[row]!;
     const line = batch.to[row]! - from;
     const seconds = batch.seconds[row]!;
@@ -89,7 +93,7 @@ export class ProtobufEncoding implements Encoding<ProtobufWriter> {
     const time = 2 + (seconds < 0 ? 10 : varintSize(seconds)) + varintSize(nanos);
     let size = 2 + time + 1 + varintSize(line) + line + metadata.length;
     for (let i = 0; i < pairs.length; i++) {
-      const pair = pairSize(this.#pair(pairs[i]!), texts[i]?.length ?? digitsOf(offset));
+      const pair = pairSize(heads[i]!, texts[i]?.length ?? digitsOf(offset));
       size += 1 + varintSize(pair) + pair;
     }
     writer.reserve(size + 16);
@@ -108,7 +112,7 @@ export class ProtobufEncoding implements Encoding<ProtobufWriter> {
     at = copy(out, at, batch.bytes, from, line);
     at = copy(out, at, metadata, 0, metadata.length);
     for (let i = 0; i < pairs.length; i++) {
-      const pair = this.#pair(pairs[i]!);
+      const pair = heads[i]!;
       const text = texts[i];
       const value = text?.length ?? digitsOf(offset);
       out[at++] = THIRD;
@@ -148,14 +152,12 @@ export class ProtobufEncoding implements Encoding<ProtobufWriter> {
     });
   }
 
-  #pair(pair: RowPair): Pair {
-    let known = this.#pairs.get(pair);
-    if (known === undefined) {
-      const name = field(FIRST, Buffer.from(pair.name));
-      known = { head: Buffer.concat([name, Buffer.of(SECOND)]), nameBytes: name.length };
-      this.#pairs.set(pair, known);
-    }
-    return known;
+  #prepare(pairs: readonly RowPair[]): void {
+    this.#rowPairs = pairs;
+    this.#pairs = pairs.map(({ name }) => {
+      const field = fieldOf(FIRST, Buffer.from(name));
+      return { head: Buffer.concat([field, Buffer.of(SECOND)]), nameBytes: field.length };
+    });
   }
 }
 
@@ -219,7 +221,7 @@ function pairSize({ nameBytes }: Pair, value: number): number {
   return nameBytes + 1 + varintSize(value) + value;
 }
 
-function field(tag: number, content: Buffer): Buffer {
+function fieldOf(tag: number, content: Buffer): Buffer {
   return Buffer.concat([start(tag, content.length), content]);
 }
 

@@ -66,7 +66,10 @@ export class Streams {
   /** Labels and tenant that differ from row to row, more than by output stream. */
   #varying: readonly Template[] = [];
   #metadata: readonly (readonly [string, Template])[] = [];
-  #faces = new WeakMap<Origin, Map<string, Face>>();
+  #varied = new WeakMap<Origin, Map<string, Face>>();
+  /** Rows come in batches of one origin: these are the last one's. */
+  #origin: Origin | undefined;
+  #faces: (Face | undefined)[] = [];
   #plain = new WeakMap<Origin, (Face | undefined)[]>();
   #convoys = new WeakMap<Origin, string>();
   /** Structured metadata that every row has its own text of. */
@@ -89,27 +92,33 @@ export class Streams {
   face(batch: Batch, row: number): Face {
     const output = ((batch.flags[row] as number) & STDERR) as 0 | 1;
     if (this.#varying.length > 0) return this.#faceSlow(batch, row, output);
-    let faces = this.#plain.get(batch.origin);
-    if (faces === undefined) {
-      faces = [undefined, undefined];
-      this.#plain.set(batch.origin, faces);
-    }
-    const face = faces[output] ?? this.#render(batch, row);
+    const faces = batch.origin === this.#origin ? this.#faces : this.#facesOf(batch.origin);
+    const known = faces[output];
+    if (known !== undefined) return known;
+    const face = this.#render(batch, row);
     // A label that was demoted meanwhile has put other faces in place of these.
-    if (this.#plain.get(batch.origin) === faces) faces[output] = face;
+    if (batch.origin === this.#origin) faces[output] = face;
     return face;
+  }
+
+  #facesOf(origin: Origin): (Face | undefined)[] {
+    const faces = this.#plain.get(origin) ?? [undefined, undefined];
+    this.#plain.set(origin, faces);
+    this.#origin = origin;
+    this.#faces = faces;
+    return faces;
   }
 
   /** Rows of one container with equal labels, told by the texts of the labels that differ. */
   #faceSlow(batch: Batch, row: number, output: number): Face {
     let key = String(output);
     for (const template of this.#varying) key += `\n${template.render(batch, row)}`;
-    const faces = this.#faces.get(batch.origin) ?? new Map<string, Face>();
+    const faces = this.#varied.get(batch.origin) ?? new Map<string, Face>();
     const known = faces.get(key);
     if (known !== undefined) return known;
     const face = this.#render(batch, row);
     if (faces.size >= MAX_STREAMS) faces.clear();
-    this.#faces.set(batch.origin, faces.set(key, face));
+    this.#varied.set(batch.origin, faces.set(key, face));
     return face;
   }
 
@@ -179,7 +188,8 @@ export class Streams {
     this.rowPairs = this.#metadata
       .filter(([, template]) => !template.perStream)
       .map(([name, template]) => ({ name, template: template.only === "offset" ? undefined : template }));
-    this.#faces = new WeakMap();
+    this.#varied = new WeakMap();
+    this.#origin = undefined;
     this.#plain = new WeakMap();
     this.#convoys = new WeakMap();
   }

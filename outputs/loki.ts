@@ -12,7 +12,7 @@ import type { Origin } from "../agent/pods/origin.ts";
 import type { Compression } from "./gzip.ts";
 import { type HttpFailure, type HttpOptions, type HttpReply, HttpTarget } from "./http.ts";
 import { judge, rateLimitBytes } from "./loki-answer.ts";
-import { type Encoding, parseLabels } from "./loki-encoding.ts";
+import { type Encoding, type EntryWriter, parseLabels } from "./loki-encoding.ts";
 import { JsonEncoding } from "./loki-json.ts";
 import { ProtobufEncoding } from "./loki-protobuf.ts";
 import { OpenPush, type PushRequest, pickPush, type Share } from "./loki-push.ts";
@@ -43,6 +43,8 @@ export class LokiOutput implements Output {
   readonly #encoding: Encoding;
   readonly #streams: Streams;
   readonly #tenant: StreamOptions["tenant"];
+  /** Not in use by any open request. */
+  readonly #writers: EntryWriter[] = [];
   /** Monotonic milliseconds of the last attempt without a usable answer; what was known of streams may be void since. */
   #doubtAt = Number.NEGATIVE_INFINITY;
   #largeBytes = LARGE_BYTES;
@@ -82,7 +84,8 @@ export class LokiOutput implements Output {
   }
 
   open(): OpenRequest {
-    return new OpenPush(this.#streams, this.#encoding, (share, bytes, total) => this.#mustGoApart(share, bytes, total));
+    const apart = (share: Share, bytes: number, total: number): boolean => this.#mustGoApart(share, bytes, total);
+    return new OpenPush(this.#streams, this.#encoding, apart, this.#writers);
   }
 
   async send(request: ClosedRequest, signal: AbortSignal): Promise<Outcome> {
