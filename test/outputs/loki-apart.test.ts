@@ -40,7 +40,8 @@ const streams = (fake: LokiFake, from = 0): number[] => fake.pushes.slice(from).
 
 test("streams that are new go each in a push of its own, then they share", async (context) => {
   const fake = await start(context);
-  const { lane } = makeLane(context, lokiOutput(fake.url), options);
+  const batch = { ...options.batch, maxWait: 60_000 };
+  const { lane } = makeLane(context, lokiOutput(fake.url), { ...options, batch });
   for (let round = 0; round < 3; round++) {
     for (const app of ["a", "b", "c"]) lane.append(lines(app, BEGIN + round * 10, ["x"]), new Settled());
     await lane.flush();
