@@ -39,18 +39,33 @@ const WRONG: Readonly<Record<string, readonly [string, readonly string[]]>> = {
     ],
   ],
   "a type that does not exist": [
-    "outputs:\n  - name: a\n    type: loki\n",
-    ['3:11: outputs[0].type: "loki" is wrong; allowed are elasticsearch, stackdriver, console, file'],
+    "outputs:\n  - name: a\n    type: splunk\n",
+    ['3:11: outputs[0].type: "splunk" is wrong; allowed are elasticsearch, loki, stackdriver, console, file'],
+  ],
+  "what Loki would not take": [
+    'outputs:\n  - name: a\n    type: loki\n    endpoint: http://loki\n    labels: { a-b: "{pod}", pod: "{pod}" }\n    structuredMetadata: { pod: x, __x: y }\n',
+    [
+      "5:15: outputs[0].labels.a-b: not a key that is allowed here; it must be made of letters, digits and _, without a digit in front: a name in Loki",
+      "6:32: outputs[0].structuredMetadata.pod: there is a label of this name, and Loki would rename one of them",
+      "6:35: outputs[0].structuredMetadata.__x: not a key that is allowed here; it must not begin with __ or be nothing but _, which Loki keeps for itself",
+    ],
+  ],
+  "no label, or too many for Loki": [
+    `outputs:\n  - { name: a, type: loki, endpoint: "http://loki", labels: {} }\n  - { name: b, type: loki, endpoint: "http://loki", labels: { ${Array.from({ length: 16 }, (_, i) => `l${i}: x`).join(", ")} } }\n`,
+    [
+      "2:61: outputs[0].labels: no label; Loki needs at least one",
+      "3:61: outputs[1].labels: 16 labels; Loki takes at most 15: move some to structuredMetadata",
+    ],
   ],
   "a type with a typo": [
     "outputs:\n  - name: a\n    type: consoel\n",
     [
-      '3:11: outputs[0].type: "consoel" is wrong; allowed are elasticsearch, stackdriver, console, file; did you mean "console"?',
+      '3:11: outputs[0].type: "consoel" is wrong; allowed are elasticsearch, loki, stackdriver, console, file; did you mean "console"?',
     ],
   ],
   "no type": [
     "outputs:\n  - name: a\n",
-    ["2:5: outputs[0].type: missing; allowed are elasticsearch, stackdriver, console, file"],
+    ["2:5: outputs[0].type: missing; allowed are elasticsearch, loki, stackdriver, console, file"],
   ],
   "a wrong type": [
     `source:\n  include: /var/log/*.log\n${CONSOLE}`,
