@@ -218,9 +218,8 @@ test("a label with too many values becomes structured metadata, and that is said
 
 test("of labels that all explode one stays, as a stream must have one", async (context) => {
   const fake = await start(context);
-  const made = output(context, fake.url, { labels: { request: "{label.request}" } });
-  const batches = Array.from({ length: 510 }, (_, i) => rowsOf(["x"], { ...origin, labels: { request: `id-${i}` } }));
-  await deliver(made, ...batches);
+  const made = output(context, fake.url, { labels: { id: "{label.id}" } });
+  await deliver(made, ...Array.from({ length: 510 }, (_, i) => rowsOf(["x"], { ...origin, labels: { id: `${i}` } })));
   assert.equal(fake.lines().length, 510);
 });
 
