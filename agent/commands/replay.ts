@@ -18,7 +18,7 @@ export async function replay({ config: file }: Options, name: string): Promise<n
   if (config === undefined)
     throw new UsageError(`no output is named ${name}; there are ${outputs.map((output) => output.name).join(", ")}`);
   const folder = join(dataDir, "dead-letter", name);
-  const output = createOutput(config, { env: process.env });
+  const output = createOutput(config, { env: process.env, log: createLog("error") });
   if (output.restore === undefined || !existsSync(folder)) return print(`${name}: no dead letters\n`);
   const stop = new AbortController();
   void signalled().then(() => stop.abort());
