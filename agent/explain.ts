@@ -14,6 +14,7 @@ import { createOutput } from "../outputs/index.ts";
 import type { Output } from "../outputs/output.ts";
 import { type Batch, DROPPED, Rows, SEVERITIES, STDERR, UNPARSED } from "./batch.ts";
 import type { Config } from "./config/schema.ts";
+import { createLog } from "./log.ts";
 import { Scanner } from "./parse/scanner.ts";
 import type { Origin } from "./pods/origin.ts";
 import { Plan } from "./process/plan.ts";
@@ -57,7 +58,7 @@ export async function explain(
       name,
       plan,
       processors: plan.steps(undefined).map((step) => step.create()),
-      output: createOutput(output, { env }),
+      output: createOutput(output, { env, log: createLog("error") }),
     };
   });
   const explainer = new Explainer(config, origin, routes, nowSeconds, print);
