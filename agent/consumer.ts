@@ -95,9 +95,9 @@ export class Consumer implements Holder {
   readonly #processed = new Map<string, number>();
   readonly #counted = { criErrors: 0, dockerErrors: 0, unknownErrors: 0, truncated: 0 };
   readonly #firstRun: boolean;
-  readonly #originOf = ({ log }: LogFile): Origin => this.#origins.origin(log);
   /** Ends listening to the checkpoints. */
   readonly #deafen: () => void;
+  readonly #originOf = ({ log }: LogFile): Origin => this.#origins.origin(log);
   readonly #throttle: Throttle;
   readonly #losses: Losses;
   #wake: (() => void) | undefined;
@@ -296,11 +296,11 @@ export class Consumer implements Holder {
     const rows = this.#rows;
     const { file } = cursor;
     try {
+      this.#join(cursor);
       const log = file?.log ?? cursor.chain.files[0]?.log;
       const refusal = log === undefined ? undefined : this.#routing.refusal(this.#origins.origin(log));
       if (refusal === undefined) {
         const before = pendingOf(cursor);
-        this.#join(cursor);
         const consumed = await cursor.read(rows, this.#originOf, this.#clock.monotonic());
         this.#account(cursor, before, consumed);
         this.#deliver(cursor, consumed);
@@ -331,6 +331,16 @@ export class Consumer implements Holder {
       if (this.#convoys?.park(cursor.pace) !== true) this.wake(cursor.chain);
       this.#free(this.#convoys?.moved(cursor.pace));
     }
+  }
+
+  /** Puts it into the convoy of what its pod is by now. */
+  #join(cursor: Cursor): void {
+    const log = cursor.file?.log ?? cursor.chain.files[0]?.log;
+    if (log !== undefined) this.#convoys?.join(cursor.pace, this.#origins.origin(log));
+  }
+
+  #free(members: readonly Pace[] = []): void {
+    for (const { cursor } of members) this.wake(cursor.chain);
   }
 
   /** Passes over what a rule keeps from the output anyway. What was begun before is finished first. */
@@ -364,16 +374,6 @@ export class Consumer implements Holder {
     const { held, excess } = pendingOf(cursor);
     this.budget.take(consumed + before.excess - excess);
     this.budget.hold(held - before.held);
-  }
-
-  /** Puts it into the convoy of what its pod is by now. */
-  #join(cursor: Cursor): void {
-    const log = cursor.file?.log ?? cursor.chain.files[0]?.log;
-    if (log !== undefined) this.#convoys?.join(cursor.pace, this.#origins.origin(log));
-  }
-
-  #free(members: readonly Pace[] = []): void {
-    for (const { cursor } of members) this.wake(cursor.chain);
   }
 
   /** Hands what was read to the lane, under a span that holds the checkpoint back until it is settled. */

@@ -129,6 +129,11 @@ export class Cursor {
     return file.final && (file.size > offset || onward);
   }
 
+  /** Whether there are bytes to read, now or once it is certain that the file they follow gets no more. */
+  get unread(): boolean {
+    return this.ready || (this.file !== undefined && !this.done && this.chain.successor(this.file) !== undefined);
+  }
+
   /** Raw bytes that stand for what was read and is no row yet. */
   get pendingBytes(): number {
     return this.scanner.pendingBytes + this.processors.pendingBytes;
@@ -137,11 +142,6 @@ export class Cursor {
   /** Memory in that: bounded, whatever `pendingBytes` is. */
   get heldBytes(): number {
     return this.scanner.heldBytes + this.processors.heldBytes;
-  }
-
-  /** Whether there are bytes to read, now or once it is certain that the file they follow gets no more. */
-  get unread(): boolean {
-    return this.ready || (this.file !== undefined && !this.done && this.chain.successor(this.file) !== undefined);
   }
 
   /** An unfinished message that nobody has written to for `afterMs`, or rows that a processor held long enough. */

@@ -58,7 +58,7 @@ export async function explain(
       name,
       plan,
       processors: plan.steps(undefined).map((step) => step.create()),
-      output: createOutput(output, { env, log: createLog("warn") }),
+      output: createOutput(output, { env, log: createLog("error") }),
     };
   });
   const explainer = new Explainer(config, origin, routes, nowSeconds, print);

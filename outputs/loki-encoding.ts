@@ -64,9 +64,7 @@ export function labelsText(labels: LabelPairs): string {
   return `{${labels.map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(", ")}}`;
 }
 
-export function parseLabels(text: string): Record<string, string> {
-  const labels: Record<string, string> = {};
-  for (const [, name = "", value = '""'] of text.matchAll(/(\w+)=("(?:[^"\\]|\\.)*")/g))
-    labels[name] = JSON.parse(value) as string;
-  return labels;
+export function parseLabels(text: string): LabelPairs {
+  const pairs = text.matchAll(/(\w+)=("(?:[^"\\]|\\.)*")/g);
+  return [...pairs].map(([, name = "", value = '""']) => [name, JSON.parse(value) as string]);
 }

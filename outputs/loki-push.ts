@@ -166,7 +166,7 @@ function shareOf({ stream, rows, oldest, newest }: Group): Share {
   return { stream, rows: rows.length, oldest, newest };
 }
 
-function closePush(encoding: Encoding, body: Buffer, shares: readonly Share[]): PushRequest {
+export function closePush(encoding: Encoding, body: Buffer, shares: readonly Share[]): PushRequest {
   return {
     body: encoding.compress(body),
     rows: shares.reduce((sum, { rows }) => sum + rows, 0),

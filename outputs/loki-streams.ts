@@ -148,10 +148,11 @@ export class Streams {
     let labels = this.#labels.map(render);
     if (labels.map(([name, value]) => this.#explodes(name, value)).some(Boolean)) labels = this.#labels.map(render);
     const shared = this.#metadata.filter(([, template]) => template.perStream).map(render);
-    return { stream: this.#stream(this.tenant(batch, row), labels), metadata: this.#encoding.metadata(shared) };
+    return { stream: this.stream(this.tenant(batch, row), labels), metadata: this.#encoding.metadata(shared) };
   }
 
-  #stream(tenant: string, labels: LabelPairs): Stream {
+  /** The one with these labels, whether a container has them or had them once. */
+  stream(tenant: string, labels: LabelPairs): Stream {
     const key = `${tenant}\n${labelsText(labels)}`;
     let stream = this.#known.get(key);
     if (stream === undefined) {

@@ -12,8 +12,9 @@ import type { Origin } from "../agent/pods/origin.ts";
 import type { Compression } from "./gzip.ts";
 import { type HttpFailure, type HttpOptions, type HttpReply, HttpTarget } from "./http.ts";
 import { judge, rateLimitBytes } from "./loki-answer.ts";
-import { type Encoding, type EntryWriter, parseLabels } from "./loki-encoding.ts";
+import type { DecodedEntry, Encoding, EntryWriter } from "./loki-encoding.ts";
 import { JsonEncoding } from "./loki-json.ts";
+import { letterOf, restorePush } from "./loki-letter.ts";
 import { ProtobufEncoding } from "./loki-protobuf.ts";
 import { OpenPush, type PushRequest, pickPush, type Share } from "./loki-push.ts";
 import { type StreamOptions, Streams } from "./loki-streams.ts";
@@ -45,6 +46,8 @@ export class LokiOutput implements Output {
   readonly #tenant: StreamOptions["tenant"];
   /** Not in use by any open request. */
   readonly #writers: EntryWriter[] = [];
+  /** Of pushes that are refused row by row: each would be taken apart anew for every row. */
+  readonly #unpacked = new WeakMap<PushRequest, readonly { labels: string; entry: DecodedEntry }[]>();
   /** Monotonic milliseconds of the last attempt without a usable answer; what was known of streams may be void since. */
   #doubtAt = Number.NEGATIVE_INFINITY;
   #largeBytes = LARGE_BYTES;
@@ -115,19 +118,21 @@ export class LokiOutput implements Output {
     return pickPush(this.#encoding, request as PushRequest, rows);
   }
 
-  /** As JSON that Loki would take as a push, whatever the encoding is. */
   entry(request: ClosedRequest, row: number): string {
-    let at = 0;
-    for (const { labels, entries } of this.#encoding.decode(request.body)) {
-      const entry = entries[row - at];
-      at += entries.length;
-      if (entry === undefined || row >= at) continue;
-      const { seconds, nanos } = entry;
-      const time = String(BigInt(seconds) * 1_000_000_000n + BigInt(nanos));
-      const value = [time, entry.line(), Object.fromEntries(entry.metadata())];
-      return JSON.stringify({ streams: [{ stream: parseLabels(labels), values: [value] }] });
+    const push = request as PushRequest;
+    let entries = this.#unpacked.get(push);
+    if (entries === undefined) {
+      entries = this.#encoding
+        .decode(push.body)
+        .flatMap(({ labels, entries }) => entries.map((entry) => ({ labels, entry })));
+      this.#unpacked.set(push, entries);
     }
-    return "";
+    const found = entries[row];
+    return found === undefined ? "" : letterOf(push.tenant, found.labels, found.entry);
+  }
+
+  restore(_key: string, entries: readonly string[]): PushRequest {
+    return restorePush(this.#encoding, this.#streams, entries);
   }
 
   close(): Promise<void> {

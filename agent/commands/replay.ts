@@ -18,8 +18,7 @@ export async function replay({ config: file }: Options, name: string): Promise<n
   if (config === undefined)
     throw new UsageError(`no output is named ${name}; there are ${outputs.map((output) => output.name).join(", ")}`);
   const folder = join(dataDir, "dead-letter", name);
-  const log = createLog("error");
-  const output = createOutput(config, { env: process.env, log });
+  const output = createOutput(config, { env: process.env, log: createLog("error") });
   if (output.restore === undefined || !existsSync(folder)) return print(`${name}: no dead letters\n`);
   const stop = new AbortController();
   void signalled().then(() => stop.abort());
@@ -28,6 +27,7 @@ export async function replay({ config: file }: Options, name: string): Promise<n
   const { batch, request, retry, deadLetter } = config;
   const options = { name, folder, maxBytes: deadLetter.maxBytes, batch, request, retry };
   try {
+    const log = createLog("error");
     return told(name, await replayLetters(output, output.restore, options, systemClock, log, stop.signal));
   } catch (error) {
     throw new FatalError(`can't go on with ${folder} (${errorText(error)}); what was not accepted is still there`);

@@ -100,7 +100,6 @@ export function parseTemplate(text: string): Template {
     perRow: hasTime || ofRow.length > 0,
     perStream: !hasTime && ofRow.every((name) => name === "stream"),
     only: text === `{${names[0]}}` ? names[0] : undefined,
-    // What each row has of its own there is nothing to keep of.
     render: names.some((name) => EACH_ROW.test(name))
       ? (batch, row, clean = keep) => build(batch, row, clean)
       : remembering(build, hasTime),

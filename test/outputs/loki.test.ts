@@ -6,7 +6,7 @@ import { type Batch, DROPPED, STDERR } from "../../agent/batch.ts";
 import type { LokiOutput } from "../../outputs/loki.ts";
 import type { ClosedRequest, Piece } from "../../outputs/output.ts";
 import { decompressSnappy } from "../../outputs/snappy.ts";
-import { letters, makeLane, Settled } from "../support/lane.ts";
+import { letters, makeLane, quick, Settled } from "../support/lane.ts";
 import { type FakeOptions, type LokiFake, startLoki } from "../support/loki.ts";
 import { type LokiVariations, lokiOutput } from "../support/loki-output.ts";
 import { keepLog } from "../support/quiet-log.ts";
@@ -286,11 +286,7 @@ test("of lines that Loki never takes only those are dead letters, however many t
   const { lane, folder, events } = makeLane(
     context,
     output(context, fake.url),
-    {
-      batch: { maxBytes: 1 << 20, maxRecords: 1000, maxWait: 1 },
-      request: { timeout: 10_000, concurrency: 2 },
-      retry: { initialDelay: 1, maxDelay: 2 },
-    },
+    { ...quick, batch: { maxBytes: 1 << 20, maxRecords: 1000, maxWait: 1 } },
     1 << 22,
   );
   lane.append(rows, receipt);
