@@ -1,7 +1,8 @@
 /**
- * START READING HERE. The agent: builds everything from a configuration, runs it, and stops it in order.
+ * START READING HERE. The agent: builds everything from a configuration, runs it, and stops it in order. More than 300
+ * lines, for the whole wiring is to be seen in one place.
  *
- *   Tailer (finds files) -> Consumer per output (reads, scans) -> Lane (batches, sends, retries) -> Output (encodes)
+ *   Tailer (finds files) -> Consumer per output (reads, scans, processes) -> Lane (batches, sends, retries) -> Output (encodes)
  *                                  ^                                  |
  *                             Checkpoints  <-  Acks (contiguous)  <---+
  */
@@ -22,7 +23,9 @@ import { namedIn } from "./process/match.ts";
 import { Plan } from "./process/plan.ts";
 import type { Chain } from "./tail/chain.ts";
 import { Checkpoints } from "./tail/checkpoints.ts";
+import { systemDescriptors } from "./tail/descriptors.ts";
 import { Tailer } from "./tail/discover.ts";
+import { checkHold } from "./tail/hold.ts";
 import { acquireLock, type Lock } from "./tail/lock.ts";
 import { VERSION } from "./version.ts";
 
@@ -44,6 +47,7 @@ export class Agent {
   readonly #metrics: Metrics;
   readonly #pipelines: Pipeline[] = [];
   readonly #health: Health;
+  readonly #descriptors = systemDescriptors();
   readonly #startedAt: number;
   #tailer: Tailer | undefined;
   #pods: Pods | undefined;
@@ -111,13 +115,18 @@ export class Agent {
         },
         onGone: () => {},
       },
+      this.#descriptors,
       this.#clock,
       this.#log,
     );
     for (const { consumer } of this.#pipelines) consumer.start();
     await this.#tailer.start();
+    if (this.#tailer.complete) for (const { consumer } of this.#pipelines) consumer.forgetGone();
     this.#listed = true;
-    this.#timer = setInterval(() => void this.#checkpoints?.save(), CHECKPOINT_MS);
+    this.#timer = setInterval(() => {
+      this.#checkHold();
+      void this.#checkpoints?.save();
+    }, CHECKPOINT_MS);
     this.#log.info(
       {
         version: VERSION,
@@ -184,7 +193,7 @@ export class Agent {
       },
     );
     const consumer = new Consumer(
-      { ...source, name, memory },
+      { ...source, name, memory, maxBacklog: config.maxBacklog },
       pods,
       planOf(this.#config, config),
       lane,
@@ -200,6 +209,10 @@ export class Agent {
           metrics.processorDropped.inc({ processor }, rows);
           metrics.processorDroppedBytes.inc({ processor }, bytes);
         },
+        lost: (bytes, reason) => {
+          metrics.lostBytes.inc({ output: name, reason }, bytes);
+          metrics.losses.inc({ output: name, reason });
+        },
       },
       (chain) => this.#trim(chain),
       (chain) => {
@@ -207,6 +220,12 @@ export class Agent {
       },
     );
     return { config, consumer, lane };
+  }
+
+  #checkHold(): void {
+    const consumers = this.#pipelines.map(({ consumer }) => consumer);
+    const held = checkHold(this.#tailer?.chains.values() ?? [], consumers, this.#config.source.hold.maxBytes);
+    this.#metrics.heldBytes.set(held);
   }
 
   /** Closes the files that every output has left. */
@@ -254,6 +273,7 @@ export class Agent {
 
   #collect(metrics: Metrics): void {
     for (const [state, count] of this.#tailer?.states() ?? []) metrics.sourceFiles.set({ state }, count);
+    metrics.openFiles.set(this.#descriptors.size);
     metrics.lagBytes.reset();
     let truncated = 0;
     const errors = { cri: 0, docker: 0, unknown: 0 };

@@ -1,21 +1,28 @@
 /**
  * Consumer: one per output. Gives each container with unread bytes a turn of one chunk, as far as the output's byte
- * budget goes: read, scan, hand to the lane. And the way back: what the lane settles moves the container's checkpoint.
+ * budget goes: read, scan, process, hand to the lane. And the way back: what the lane settles moves the container's
+ * checkpoint. More than 300 lines, since turns, ticks and accounts work on one state that nobody else may touch.
  */
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Position, Receipt } from "./acks.ts";
-import { restoreAhead, saveAhead } from "./ahead.ts";
+import { type Backlog, limitBacklog } from "./backlog.ts";
 import { type Batch, Rows } from "./batch.ts";
 import { Budget } from "./budget.ts";
 import type { Clock } from "./clock.ts";
-import { CHUNK_BYTES, Cursor } from "./cursor.ts";
+import { Cursor } from "./cursor.ts";
 import { errorCode, errorText } from "./errors.ts";
-import type { Log } from "./log.ts";
+import { CHUNK_BYTES } from "./lines.ts";
+import { type Log, Throttle } from "./log.ts";
+import { Losses } from "./losses.ts";
 import type { Scanner, ScannerOptions } from "./parse/scanner.ts";
 import type { ContainerLog, Origin } from "./pods/origin.ts";
 import { ProcessorChain, type Steps } from "./process/chain.ts";
+import { restore, save } from "./resume.ts";
 import type { Chain } from "./tail/chain.ts";
 import type { Checkpoints } from "./tail/checkpoints.ts";
-import { endOfLines, type LogFile } from "./tail/file.ts";
+import type { LogFile } from "./tail/file.ts";
+import type { Holder } from "./tail/hold.ts";
 
 /** Pod facts, as consumers need them. */
 export interface Origins {
@@ -42,6 +49,8 @@ export interface ConsumerOptions extends ScannerOptions {
   readonly startAt: "beginning" | "end";
   /** Milliseconds after which an unfinished message of a silent container is shipped. */
   readonly partialTimeout: number;
+  /** How far it may be behind; what is older is left out. */
+  readonly maxBacklog: Backlog;
 }
 
 /** Counted per turn, never per row. */
@@ -49,13 +58,17 @@ export interface ConsumerEvents {
   read(bytes: number, rows: number): void;
   /** By a rule: a processor, or what else keeps a record from the output. Rows that were not read are not known: 0. */
   dropped(processor: string, bytes: number, rows: number): void;
+  /** Bytes that were never read; 0 where nobody knows how many. */
+  lost(bytes: number, reason: string): void;
 }
 
 // A turn takes about a millisecond; timers and sockets get theirs after this long at the latest.
 const SLICE_MS = 5;
 const TICK_MS = 250;
+/** Compressed files that are unpacked at once: each takes some 50 KB. */
+const MAX_UNPACKING = 16;
 
-export class Consumer {
+export class Consumer implements Holder {
   readonly name: string;
   readonly budget: Budget;
   readonly cursors = new Map<Chain, Cursor>();
@@ -78,6 +91,8 @@ export class Consumer {
   readonly #counted = { criErrors: 0, dockerErrors: 0, unknownErrors: 0, truncated: 0 };
   readonly #firstRun: boolean;
   readonly #originOf = ({ log }: LogFile): Origin => this.#origins.origin(log);
+  readonly #throttle: Throttle;
+  readonly #losses: Losses;
   #wake: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
   #stopping = false;
@@ -110,6 +125,8 @@ export class Consumer {
     this.#events = events;
     this.#onLeft = onLeft;
     this.#onDone = onDone;
+    this.#losses = new Losses(options.name, log, (bytes, reason) => events.lost(bytes, reason));
+    this.#throttle = new Throttle(60_000, () => clock.monotonic());
     this.#firstRun = !checkpoints.has(options.name);
     checkpoints.add(options.name);
   }
@@ -130,21 +147,34 @@ export class Consumer {
 
   /** @param early the chain was there when the agent started. */
   attach(chain: Chain, early: boolean): void {
-    const start = this.#startOf(chain, early);
-    const cursor = new Cursor(
-      chain,
-      this.#options,
-      new ProcessorChain(this.#routing),
-      start,
-      (bytes) => {
+    const saved = this.#checkpoints.get(this.name, chain.key);
+    const start = restore(chain, saved, this.#options, early && this.#firstRun);
+    const cursor = new Cursor(chain, this.#options, new ProcessorChain(this.#routing), start.position, {
+      settled: (bytes) => {
         this.budget.give(bytes);
         this.movedAt = this.#clock.monotonic();
       },
-      (position) => this.#commit(cursor, position),
-    );
+      committed: (position) => this.#commit(cursor, position),
+      lost: (range) => this.#losses.report(chain.key, range),
+    });
     this.cursors.set(chain, cursor);
-    if (start !== undefined) this.#save(cursor, start);
+    if (saved !== undefined && start.lost > 0) {
+      cursor.ledger.lost.set("deleted", Number.isFinite(start.lost) ? start.lost : 0);
+      this.#losses.reportGone(chain.key, saved, start.lost);
+    }
+    if (start.position !== undefined) this.#save(cursor, start.position);
     this.wake(chain);
+  }
+
+  /** Forgets the places in containers that are gone since the last run. To be called once all are attached. */
+  forgetGone(): void {
+    const known = new Set([...this.cursors.keys()].map(({ key }) => key));
+    for (const [key, saved] of this.#checkpoints.entries(this.name)) {
+      // A folder that is there may yet get its link back.
+      if (known.has(key) || existsSync(dirname(saved.path))) continue;
+      if (saved.size > saved.offset) this.#losses.reportGone(key, saved, saved.size - saved.offset);
+      this.#checkpoints.delete(this.name, key);
+    }
   }
 
   /** Something about the chain changed: it grew, or has another file. */
@@ -170,29 +200,26 @@ export class Consumer {
     return sum;
   }
 
+  get unreadBytes(): number {
+    let sum = 0;
+    for (const cursor of this.cursors.values()) sum += cursor.unreadBytes;
+    return sum;
+  }
+
+  needs(chain: Chain, file: LogFile): boolean {
+    return this.cursors.get(chain)?.needs(file) === true;
+  }
+
+  abandon(chain: Chain, file: LogFile): boolean {
+    const done = this.cursors.get(chain)?.abandon(file, "hold") === true;
+    this.wake(chain);
+    return done;
+  }
+
   /** Whether bytes could be read that are not. */
   get waiting(): boolean {
     for (const cursor of this.cursors.values()) if (cursor.ready) return true;
     return false;
-  }
-
-  /** Where reading begins: at the checkpoint, else where `startAt` says. */
-  #startOf(chain: Chain, early: boolean): Position | undefined {
-    const saved = this.#checkpoints.get(this.name, chain.key);
-    if (saved !== undefined) {
-      const file = chain.files.find(
-        ({ log, fingerprint }) => log.restart === saved.restart && fingerprint === saved.fingerprint,
-      );
-      if (file !== undefined) return { file, offset: saved.offset, time: saved.time, ...restoreAhead(chain, saved) };
-      this.#log.warn(
-        { output: this.name, container: chain.key, path: saved.path, offset: saved.offset },
-        "the file that was being read is gone; reading goes on with the oldest one that is there",
-      );
-      return undefined;
-    }
-    const last = chain.last;
-    if (!early || !this.#firstRun || this.#options.startAt === "beginning" || last === undefined) return undefined;
-    return { file: last, offset: endOfLines(last), time: [0, 0, 0] };
   }
 
   async #run(): Promise<void> {
@@ -207,6 +234,10 @@ export class Consumer {
       }
       const log = cursor.file?.log ?? cursor.chain.files[0]?.log;
       if (log !== undefined && !this.#origins.settled(log)) {
+        this.#unsettled.add(cursor);
+        continue;
+      }
+      if (cursor.chain.isPacked(cursor.file) && !cursor.unpacking && this.#unpacking() >= MAX_UNPACKING) {
         this.#unsettled.add(cursor);
         continue;
       }
@@ -241,25 +272,25 @@ export class Consumer {
         this.#deliver(cursor, consumed);
       } else await this.#skip(cursor, refusal);
     } catch (error) {
-      if (errorCode(error) === "") throw error;
-      this.#log.warn(
-        { output: this.name, path: cursor.file?.path, error: errorText(error) },
-        "reading a log file failed; it is tried again when it changes",
-      );
-      cursor.queued = false;
+      const code = errorCode(error);
+      if (code === "") throw error;
+      // Renamed between two looks: the next one finds it.
+      if (code !== "ENOENT" && code !== "ESTALE" && this.#throttle.pass(`${cursor.chain.key} ${code}`) >= 0)
+        this.#log.warn(
+          { output: this.name, path: cursor.file?.path, error: errorText(error) },
+          "reading a log file failed; it is tried again",
+        );
+      this.#unsettled.add(cursor);
       return;
     }
     cursor.queued = false;
-    if (cursor.damage !== "") {
-      this.#log.error(
-        { output: this.name, path: file?.path, error: cursor.damage },
-        "a compressed log file is damaged; what could be unpacked is delivered, the rest is lost",
-      );
-      cursor.damage = "";
-    }
     if (cursor.done) this.#finish(cursor);
     else {
-      if (cursor.file !== file) this.#onLeft(cursor.chain);
+      if (cursor.file !== file) {
+        this.#onLeft(cursor.chain);
+        // The place behind a file that is lost is worth a checkpoint even before something is read there.
+        if (cursor.acks.idle && cursor.position !== undefined) this.#save(cursor, cursor.position);
+      }
       this.wake(cursor.chain);
     }
   }
@@ -282,7 +313,7 @@ export class Consumer {
   /** Makes rows of what is unfinished, and hands them on. */
   #giveUp(cursor: Cursor, all: boolean): void {
     const before = pendingOf(cursor);
-    cursor.giveUp(this.#rows, this.#originOf, this.#clock.monotonic(), all);
+    cursor.flush(this.#rows, this.#originOf, this.#clock.monotonic(), all);
     this.#account(cursor, before, 0);
     this.#deliver(cursor, 0);
   }
@@ -326,6 +357,7 @@ export class Consumer {
 
   #tick(): void {
     this.retryUnsettled();
+    limitBacklog(this.cursors.values(), this.#options.maxBacklog, this.#options, this.#clock.wall());
     const now = this.#clock.monotonic();
     for (const cursor of this.cursors.values()) {
       if (cursor.queued) continue;
@@ -341,16 +373,14 @@ export class Consumer {
   }
 
   #save(cursor: Cursor, position: Position): void {
-    const { file, offset, time } = position;
-    if (file.fingerprint === "") return;
-    this.#checkpoints.set(this.name, cursor.chain.key, {
-      restart: file.log.restart,
-      fingerprint: file.fingerprint,
-      offset,
-      time,
-      ...saveAhead(cursor.chain, position),
-      path: file.path,
-    });
+    const saved = save(cursor.chain, position);
+    if (saved !== undefined) this.#checkpoints.set(this.name, cursor.chain.key, saved);
+  }
+
+  #unpacking(): number {
+    let count = 0;
+    for (const cursor of this.cursors.values()) if (cursor.unpacking) count++;
+    return count;
   }
 
   #finish(cursor: Cursor): void {

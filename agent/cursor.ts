@@ -1,21 +1,37 @@
 /**
  * Cursor: where one output stands in one container's chain. It reads the next chunk of complete lines into the
  * consumer's columns, moves on to the next generation when a file can get no more bytes, and ships an unfinished message
- * when nobody will finish it.
+ * when nobody will finish it. What it can't read any more it counts as lost, and goes on behind it.
+ *
+ * More than 300 lines, since reading, passing over, giving up and the checkpoint's place all turn on one position.
  */
 import { Acks, type Ahead, type Ledger, type LineTime, type Position } from "./acks.ts";
 import { type Rows, STDERR } from "./batch.ts";
+import { LineReader } from "./lines.ts";
 import { Scanner, type ScannerOptions } from "./parse/scanner.ts";
 import type { Place } from "./place.ts";
 import type { Origin } from "./pods/origin.ts";
 import type { ProcessorChain } from "./process/chain.ts";
+import { seekAfter } from "./seek.ts";
 import type { Chain } from "./tail/chain.ts";
-import { endOfLines, type LogFile } from "./tail/file.ts";
-import type { GunzipReader } from "./tail/gunzip.ts";
+import { endOfLines, type LogFile, type Loss } from "./tail/file.ts";
 
-/** One read: at most this much in flight for a turn, so that no file keeps the others waiting. */
-export const CHUNK_BYTES = 64 * 1024;
-const NEWLINE = 0x0a;
+/** Bytes of a file that nobody will read. */
+export interface LostRange {
+  readonly file: LogFile;
+  readonly from: number;
+  /** Infinity where it is not known. */
+  readonly to: number;
+  readonly reason: Loss | "backlog";
+}
+
+/** What a cursor tells its consumer. */
+export interface CursorEvents {
+  /** Raw bytes to give back to the budget. */
+  settled(bytes: number): void;
+  committed(position: Position): void;
+  lost(range: LostRange): void;
+}
 
 type Spot = Omit<Place, "stderr">;
 
@@ -24,21 +40,20 @@ export class Cursor {
   readonly acks: Acks;
   readonly scanner: Scanner;
   readonly processors: ProcessorChain;
-  readonly #maxLineBytes: number;
+  readonly #options: ScannerOptions;
+  readonly #events: CursorEvents;
   #ahead: Ahead | undefined;
-  #file: LogFile | undefined;
-  #offset: number;
-  #gunzip: GunzipReader | undefined;
-  /** NULs at #offset: a hole that was read past. */
-  #nuls = 0;
-  /** So many bytes behind them hold no line end. */
-  #searched = 0;
-  /** A compressed file was read to its end. */
-  #atEnd = false;
-  /** Why a compressed file ended before its end; "" when it did not. */
-  damage = "";
+  #lines: LineReader | undefined;
+  /** Bytes before the ones that come next are lost. */
+  #gap = false;
+  /** Files of which nothing more is wanted; their rest is counted as lost already. */
+  readonly #abandoned = new Set<LogFile>();
+  /** Where reading begins in files that are still to come; 0 where nothing is said. */
+  readonly #starts = new Map<LogFile, number>();
   /** In the consumer's queue. */
   queued = false;
+  /** A read is under way. */
+  #reading = false;
   /** Every file was read to its end and no more will come. */
   done = false;
 
@@ -48,18 +63,19 @@ export class Cursor {
     options: ScannerOptions,
     processors: ProcessorChain,
     start: Position | undefined,
-    onSettled: (bytes: number) => void,
-    onCommit: (position: Position) => void,
+    events: CursorEvents,
   ) {
     this.chain = chain;
-    this.scanner = new Scanner(options);
     this.processors = processors;
-    this.#maxLineBytes = options.maxRecordBytes + CHUNK_BYTES;
-    this.#file = start?.file;
-    this.#offset = start?.offset ?? 0;
     this.#ahead = start?.ahead;
-    if (start !== undefined) [this.scanner.lastSeconds, this.scanner.lastNanos, this.scanner.lastDigits] = start.time;
-    this.acks = new Acks(start, onSettled, onCommit);
+    this.scanner = new Scanner(options);
+    this.#options = options;
+    this.#events = events;
+    if (start !== undefined) {
+      this.#lines = this.#linesOf(start.file, start.offset);
+      [this.scanner.lastSeconds, this.scanner.lastNanos, this.scanner.lastDigits] = start.time;
+    }
+    this.acks = new Acks(start, events.settled, events.committed);
   }
 
   get ledger(): Ledger {
@@ -68,31 +84,46 @@ export class Cursor {
 
   /** The file being read. */
   get file(): LogFile | undefined {
-    return this.#file;
+    return this.#lines?.file;
   }
 
-  /** Bytes that the plain files hold beyond the committed position. */
+  /** Where the next read of it begins. */
+  get offset(): number {
+    return this.#lines?.offset ?? 0;
+  }
+
+  /** Up to where a file is read, or left out. */
+  offsetIn(file: LogFile): number {
+    return file === this.file ? this.offset : (this.#starts.get(file) ?? 0);
+  }
+
+  /** Whether a compressed file is being unpacked, which takes memory. */
+  get unpacking(): boolean {
+    return this.#lines?.unpacking === true;
+  }
+
+  /** Bytes that the files hold beyond the committed position. */
   get lagBytes(): number {
-    const committed = this.acks.committed;
-    const { files } = this.chain;
-    const from = committed === undefined ? 0 : Math.max(0, files.indexOf(committed.file));
-    let lag = 0;
-    for (let at = from; at < files.length; at++) {
-      const file = files[at] as LogFile;
-      if (!Number.isFinite(file.size)) continue;
-      lag += Math.max(0, file.size - (file === committed?.file ? committed.offset : 0));
-    }
-    return lag;
+    return this.#bytesFrom(this.acks.committed);
+  }
+
+  /** Bytes that are there to be read. */
+  get unreadBytes(): number {
+    return this.#bytesFrom(this.#lines);
   }
 
   /** Whether a turn would get further. */
   get ready(): boolean {
     if (this.done) return false;
-    const file = this.#file ?? this.chain.files[0];
+    const file = this.#current;
     if (file === undefined) return this.chain.ended;
-    if (!this.#atEnd && file.size > this.#offset + this.#nuls + this.#searched)
-      return file.fingerprint !== "" || file.final;
-    return file.final && (file.size > this.#offset || this.chain.successor(file) !== undefined || this.chain.ended);
+    const onward = this.chain.successor(file) !== undefined || this.chain.ended;
+    if (this.#isLost(file)) return onward || !this.#abandoned.has(file);
+    if (file.doubted) return false;
+    const { offset } = this;
+    if (file.size < offset && !file.compressed) return true;
+    if (this.#lines?.hasMore ?? file.size > 0) return file.fingerprint !== "" || file.final;
+    return file.final && (file.size > offset || onward);
   }
 
   /** Raw bytes that stand for what was read and is no row yet. */
@@ -107,17 +138,41 @@ export class Cursor {
 
   /** An unfinished message that nobody has written to for `afterMs`, or rows that a processor held long enough. */
   overdue(now: number, afterMs: number): boolean {
-    if (!this.#caughtUp) return false;
-    const due =
-      this.scanner.pendingBytes > 0 ? now - (this.#file?.grownAt ?? now) >= afterMs : this.processors.dueAt <= now;
+    const lines = this.#lines;
+    // All that is there was read, so what is held back has not its next line waiting in the file.
+    if (lines === undefined || this.chain.last !== lines.file || lines.file.size > lines.offset) return false;
+    const due = this.scanner.pendingBytes > 0 ? now - lines.file.grownAt >= afterMs : this.processors.dueAt <= now;
     // A last look: what was written since the last one may go on with what is held.
-    return due && this.#file?.refresh(now) === false;
+    return due && !lines.file.refresh(now);
   }
 
-  /** All that is there was read, so what is held back has not its next line waiting in the file. */
-  get #caughtUp(): boolean {
-    const file = this.#file;
-    return file !== undefined && this.chain.last === file && file.size <= this.#offset;
+  /** Whether something of this file is still to be read. */
+  needs(file: LogFile): boolean {
+    if (this.done || this.#abandoned.has(file)) return false;
+    const { files } = this.chain;
+    return this.file === undefined || files.indexOf(file) >= files.indexOf(this.file);
+  }
+
+  /** Gives up what is unread of a file. @returns false while a read of it is under way: try again. */
+  abandon(file: LogFile, reason: LostRange["reason"]): boolean {
+    if (file === this.file && this.#reading) return false;
+    const from = this.offsetIn(file);
+    this.#abandoned.add(file);
+    if (file.size > from) this.#lose(file, from, file.size, reason);
+    return true;
+  }
+
+  /** Leaves out what stands before a position further on, and counts it as lost. */
+  skipTo(file: LogFile, offset: number, reason: LostRange["reason"]): void {
+    for (const older of this.chain.files) {
+      if (older === file) break;
+      if (this.needs(older)) this.abandon(older, reason);
+    }
+    const from = this.offsetIn(file);
+    if (offset <= from || (file === this.file && this.#reading)) return;
+    this.#lose(file, from, offset, reason);
+    if (file === this.file) this.#lines?.moveTo(offset);
+    else this.#starts.set(file, offset);
   }
 
   /**
@@ -125,45 +180,26 @@ export class Cursor {
    * there was nothing to read (but maybe another file to go on with, or rows of a message given up as unfinished).
    */
   async read(rows: Rows, origin: (file: LogFile) => Origin, now: number): Promise<number> {
-    this.#file ??= this.chain.files[0];
-    const file = this.#file;
+    const file = this.#current;
     if (file === undefined) {
       this.done = this.chain.ended;
       return 0;
     }
+    this.#lines ??= this.#linesOf(file);
     rows.reset(origin(file), file);
-    if (this.#atEnd || file.size <= this.#offset) {
-      // A last look: what came since the file was found quiet must not be left behind.
-      if (file.final && !file.refresh(now)) this.#advance(rows, file, now);
-      return 0;
+    this.#reading = true;
+    try {
+      return await this.#read(rows, this.#lines, now);
+    } finally {
+      this.#reading = false;
     }
-    if (!(await file.identify())) return 0;
-    this.#passOver(file);
-    const length = await this.#chunk(rows, file);
-    // What is passed over was read, and settled, before the restart.
-    const consumed = length - this.scanner.takePassed();
-    this.#offset += length;
-    this.ledger.read += consumed;
-    this.processors.process(rows, now, Number.NEGATIVE_INFINITY);
-    return consumed;
-  }
-
-  /** Lines of the stream that was ahead must not come again without the beginning of their message. */
-  #passOver(file: LogFile): void {
-    const ahead = this.#ahead;
-    if (ahead === undefined) return;
-    const { files } = this.chain;
-    const left = files.indexOf(ahead.file) - files.indexOf(file);
-    const before = left > 0 ? Number.POSITIVE_INFINITY : left === 0 ? ahead.offset : 0;
-    const reached = this.#offset >= before;
-    if (reached) this.#ahead = undefined;
-    this.scanner.passOver(ahead.stderr ? STDERR : 0, reached ? -1 : before);
   }
 
   /** Makes rows of what is unfinished or due. @param all also of what a processor would hold for longer. */
-  giveUp(rows: Rows, origin: (file: LogFile) => Origin, now: number, all = false): void {
-    if (this.#file === undefined) return;
-    rows.reset(origin(this.#file), this.#file);
+  flush(rows: Rows, origin: (file: LogFile) => Origin, now: number, all = false): void {
+    const { file } = this;
+    if (file === undefined) return;
+    rows.reset(origin(file), file);
     this.scanner.flush(rows);
     this.processors.process(rows, now, all ? Number.POSITIVE_INFINITY : now);
   }
@@ -174,35 +210,31 @@ export class Cursor {
    * @returns bytes passed over.
    */
   async skip(rows: Rows, origin: (file: LogFile) => Origin, now: number): Promise<number> {
-    this.#file ??= this.chain.files[0];
-    const file = this.#file;
+    const file = this.#current;
     if (file === undefined) {
       this.done = this.chain.ended;
       return 0;
     }
+    this.#lines ??= this.#linesOf(file);
     rows.reset(origin(file), file);
-    if (file.size <= this.#offset) {
-      if (file.final && !file.refresh(now)) this.#advance(rows, file, now);
-      return 0;
-    }
-    if (!(await file.identify())) return 0;
+    const lines = this.#lines;
+    const isHere = !this.#isLost(file) && !lines.atEnd && (file.compressed || file.size > lines.offset);
+    // Where there is nothing to pass over, reading knows what to do next.
+    if (!isHere || !(await file.identify())) return this.#read(rows, lines, now);
     if (file.compressed) file.size = file.uncompressedBytes();
-    const skipped = Math.max(0, (file.final ? file.size : endOfLines(file)) - this.#offset);
-    if (file.final) this.#atEnd = true;
-    this.#offset += skipped;
-    this.#nuls = 0;
-    this.#searched = skipped > 0 ? 0 : file.size - this.#offset;
+    const end = file.final ? file.size : endOfLines(file);
+    const skipped = Math.max(0, end - lines.offset);
+    lines.passTo(Math.max(end, lines.offset), file.final);
     this.ledger.read += skipped;
     return skipped;
   }
 
   /** How far the checkpoint may go once all that was read is settled. */
   get position(): Position | undefined {
-    const file = this.#file;
-    if (file === undefined) return undefined;
-    const { lastSeconds, lastNanos, lastDigits } = this.scanner;
-    const time: LineTime = [lastSeconds, lastNanos, lastDigits];
-    const end = { generation: file, offset: this.#offset };
+    const lines = this.#lines;
+    if (lines === undefined) return undefined;
+    const time = this.lastTime;
+    const end = { generation: lines.file, offset: lines.offset };
     const stdout = this.#settledTo(false, end);
     const stderr = this.#settledTo(true, end);
     const [behind, ahead] = this.#isBefore(stderr, stdout) ? [stderr, stdout] : [stdout, stderr];
@@ -226,8 +258,14 @@ export class Cursor {
     return passed !== undefined && this.#isBefore(end, passed) ? passed : end;
   }
 
+  /** Of the last good line that was read. */
+  get lastTime(): LineTime {
+    const { lastSeconds, lastNanos, lastDigits } = this.scanner;
+    return [lastSeconds, lastNanos, lastDigits];
+  }
+
   close(): void {
-    this.#gunzip?.close();
+    this.#lines?.close();
   }
 
   #isBefore(a: Spot, b: Spot): boolean {
@@ -236,108 +274,120 @@ export class Cursor {
     return files.indexOf(a.generation as LogFile) < files.indexOf(b.generation as LogFile);
   }
 
-  async #fill(rows: Rows, file: LogFile, length: number, offset: number): Promise<number> {
-    rows.used = 0;
-    rows.reserve(length + CHUNK_BYTES);
-    if (!file.compressed) return file.read(rows.bytes, 0, length, offset);
-    this.#gunzip ??= file.gunzip();
-    return this.#gunzip.read(rows.bytes, 0, length, offset);
+  /** Lines of the stream that was ahead must not come again without the beginning of their message. */
+  #passOver({ file, offset }: LineReader): void {
+    const ahead = this.#ahead;
+    if (ahead === undefined) return;
+    const { files } = this.chain;
+    const left = files.indexOf(ahead.file) - files.indexOf(file);
+    const before = left > 0 ? Number.POSITIVE_INFINITY : left === 0 ? ahead.offset : -1;
+    const done = offset >= before;
+    if (done) this.#ahead = undefined;
+    // The offset means nothing in the next file.
+    this.scanner.passOver(ahead.stderr ? STDERR : 0, done ? -1 : before);
   }
 
-  /** Reads until the end of at least one line is in sight. @returns raw bytes that became rows or pending parts. */
-  async #chunk(rows: Rows, file: LogFile): Promise<number> {
-    for (let length = CHUNK_BYTES; ; ) {
-      const from = this.#offset + this.#nuls;
-      if (this.#searched >= this.#maxLineBytes) return this.#huge(rows, file, from);
-      const got = await this.#fill(rows, file, length, from);
-      const end = rows.bytes.subarray(0, got).lastIndexOf(NEWLINE) + 1;
-      if (end > 0) return this.#scan(rows, end, from, false);
-      if (got > 0 && isHole(rows.bytes, got)) {
-        // A crash or a truncation left it; it may be gigabytes long.
-        this.#nuls += got;
-        this.#searched = 0;
-        length = CHUNK_BYTES;
-        await breathe();
-        continue;
-      }
-      this.#searched = got;
-      if (got === length) {
-        length = Math.min(length * 4, this.#maxLineBytes);
-        continue;
-      }
-      // The file ends within a line: it is read when the rest is there, or nothing more will come.
-      if (file.compressed) {
-        file.size = from + got;
-        if (got === 0) this.#atEnd = true;
-        this.damage = this.#gunzip?.damage ?? "";
-      }
-      if (!file.final || got + this.#nuls === 0) return 0;
-      // What stands behind the last line end of a file that gets no more bytes is a line of its own.
-      return this.#scan(rows, got, from, true);
+  get #current(): LogFile | undefined {
+    return this.#lines?.file ?? this.chain.files[0];
+  }
+
+  #isLost(file: LogFile): boolean {
+    return file.gone !== "" || this.#abandoned.has(file);
+  }
+
+  #bytesFrom(position: { file: LogFile; offset: number } | undefined): number {
+    const { files } = this.chain;
+    let bytes = 0;
+    for (let at = position === undefined ? 0 : Math.max(0, files.indexOf(position.file)); at < files.length; at++) {
+      const file = files[at] as LogFile;
+      if (file.left || this.#isLost(file)) continue;
+      const from = file === position?.file ? position.offset : (this.#starts.get(file) ?? 0);
+      bytes += Math.max(0, file.expectedBytes - from);
+    }
+    return bytes;
+  }
+
+  #lose(file: LogFile, from: number, to: number, reason: LostRange["reason"]): void {
+    const bytes = Number.isFinite(to) ? to - from : 0;
+    if (file === this.#current) this.#gap = true;
+    this.ledger.lost.set(reason, (this.ledger.lost.get(reason) ?? 0) + bytes);
+    this.#events.lost({ file, from, to, reason });
+  }
+
+  async #read(rows: Rows, lines: LineReader, now: number): Promise<number> {
+    const { file } = lines;
+    if (this.#isLost(file)) {
+      if (!this.#abandoned.has(file)) this.#giveUp(lines);
+      this.#advance(rows, file, now);
+      return 0;
+    }
+    // Somebody cut the file behind what was read: new lines stand where it ends now.
+    if (file.size < lines.offset && !file.compressed) lines.moveTo(file.size);
+    if (lines.atEnd || file.size <= lines.offset) {
+      // A last look: what came since the file was found quiet must not be left behind.
+      if (file.final && !file.refresh(now)) this.#advance(rows, file, now);
+      return 0;
+    }
+    if (!(await file.identify())) {
+      if (file.compressed) this.#unreadable(lines);
+      return 0;
+    }
+    if (!lines.continues()) {
+      // It was cut and has grown again since the last look.
+      if (await file.isItself()) lines.moveTo(seekAfter(file, this.#options, 0, this.lastTime));
+      else file.doubt(lines.offset);
+      return 0;
+    }
+    const expected = file.expectedBytes;
+    this.#passOver(lines);
+    const length = await lines.read(rows, now);
+    // What is passed over was read, and settled, before the restart.
+    const taken = length - this.scanner.takePassed();
+    this.ledger.read += taken;
+    this.processors.process(rows, now, Number.NEGATIVE_INFINITY);
+    if (lines.atEnd && lines.damage !== "") this.#lose(file, file.size, Math.max(file.size, expected), "damaged");
+    return taken;
+  }
+
+  /** The rest of a file is gone before it was read. */
+  #giveUp({ file, offset }: LineReader): void {
+    this.#abandoned.add(file);
+    // What came between the last look and the cut nobody knows.
+    if (file.gone === "truncated")
+      this.#lose(file, offset, file.size > offset ? file.size : Number.POSITIVE_INFINITY, file.gone);
+    else if (file.gone !== "" && file.size > offset) this.#lose(file, offset, file.size, file.gone);
+  }
+
+  /** Nothing can be unpacked of a compressed file: it is empty, or damaged from its first byte. */
+  #unreadable(lines: LineReader): void {
+    const { file } = lines;
+    if (file.damage !== "") file.lose("damaged");
+    else {
+      file.size = 0;
+      lines.atEnd = true;
     }
   }
 
-  #scan(rows: Rows, length: number, from: number, final: boolean): number {
-    rows.used = length;
-    this.scanner.scan(rows, 0, length, from, final, this.#nuls);
-    return this.#taken(length);
-  }
-
-  /** @returns the bytes that a line of this length stands for: those of the hole before it too. */
-  #taken(length: number): number {
-    const all = this.#nuls + length;
-    this.#nuls = 0;
-    this.#searched = 0;
-    return all;
-  }
-
-  /** A line longer than any record may be: only its head is kept, and its end looked for. */
-  async #huge(rows: Rows, file: LogFile, from: number): Promise<number> {
-    for (;;) {
-      const got = await this.#fill(rows, file, CHUNK_BYTES, from + this.#searched);
-      const end = rows.bytes.subarray(0, got).indexOf(NEWLINE);
-      this.#searched += end < 0 ? got : end + 1;
-      if (end < 0 && got === CHUNK_BYTES) {
-        await breathe();
-        continue;
-      }
-      if (end < 0 && !file.final) return 0;
-      const rawSize = this.#searched;
-      const head = await this.#fill(rows, file, Math.min(this.#maxLineBytes, rawSize), from);
-      rows.used = head;
-      this.scanner.scanHuge(rows, 0, head, from, rawSize + this.#nuls, this.#nuls);
-      return this.#taken(rawSize);
-    }
-  }
-
-  /** Goes on with the next file; the end of a container's run ends its messages too. */
+  /** Goes on with the next file; the end of a container's run ends its messages too, and so does a gap. */
   #advance(rows: Rows, file: LogFile, now: number): void {
     const next = this.chain.successor(file);
     if (next === undefined && !this.chain.ended) return;
-    if (next?.log !== file.log) {
+    if (next?.log !== file.log || this.#gap) {
       this.scanner.flush(rows);
       this.processors.process(rows, now, Number.POSITIVE_INFINITY);
     }
+    this.#gap = next !== undefined && (this.#abandoned.has(next) || this.#starts.has(next));
     if (next === undefined) {
       this.done = true;
       return;
     }
     this.close();
-    this.#gunzip = undefined;
-    this.#file = next;
-    this.#offset = 0;
-    this.#nuls = 0;
-    this.#searched = 0;
-    this.#atEnd = false;
+    this.#abandoned.delete(file);
+    this.#lines = this.#linesOf(next);
   }
-}
 
-function isHole(bytes: Buffer, length: number): boolean {
-  for (let at = 0; at < length; at++) if (bytes[at] !== 0) return false;
-  return true;
-}
-
-/** Lets timers and sockets have their turn in the middle of something long. */
-function breathe(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+  #linesOf(file: LogFile, offset = this.#starts.get(file) ?? 0): LineReader {
+    this.#starts.delete(file);
+    return new LineReader(file, offset, this.scanner, this.#options.maxRecordBytes);
+  }
 }

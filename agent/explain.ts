@@ -36,6 +36,7 @@ const MAX_SHOWN = 200;
 /**
  * @param file a log file, also compressed; "-" for `stdin`.
  * @param nowSeconds the time of lines that have none, in whole seconds since 1970.
+ * @param writable waits until more may be printed; false: nobody reads it any more.
  * @throws system errors of reading.
  */
 export async function explain(
@@ -45,6 +46,7 @@ export async function explain(
   nowSeconds: number,
   env: Readonly<Record<string, string | undefined>>,
   print: Print,
+  writable: () => Promise<boolean>,
 ): Promise<void> {
   const origin = originOf(config, file);
   const routes = config.outputs.map((output): Route => {
@@ -60,7 +62,10 @@ export async function explain(
   });
   const explainer = new Explainer(config, origin, routes, nowSeconds, print);
   try {
-    for await (const line of linesOf(file, stdin)) explainer.line(line);
+    for await (const line of linesOf(file, stdin)) {
+      explainer.line(line);
+      if (!(await writable())) return;
+    }
     explainer.end();
   } finally {
     await Promise.all(routes.map(({ output }) => output.close()));
@@ -269,7 +274,7 @@ function* changes(before: readonly Snapshot[], after: readonly Snapshot[]): Gene
     const say = (text: string): [number, string] => [now.offset, text];
     if (now.dropped && was?.dropped !== true) yield say("dropped");
     if (now.dropped) continue;
-    if (was === undefined) yield say(`gives back ${shown(now.message)}`);
+    if (was === undefined) yield say(`yields ${shown(now.message)}`);
     else if (now.message !== was.message) yield say(`message ${shown(now.message)}`);
     if (now.severity !== (was?.severity ?? "")) yield say(`severity ${now.severity}`);
     if (now.fields !== (was?.fields ?? "{}")) yield say(`fields ${now.fields}`);

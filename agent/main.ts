@@ -130,12 +130,20 @@ async function explain(options: Options): Promise<number> {
   const [file = "-"] = options.rest;
   const now = Math.floor(systemClock.wall() / 1000);
   try {
-    await explainLog(loaded.config, file, process.stdin, now, process.env, print);
+    await explainLog(loaded.config, file, process.stdin, now, process.env, print, writable);
   } catch (error) {
     if (errorCode(error) === "") throw error;
     throw new FatalError(`can't read ${file}: ${errorText(error)}`);
   }
   return 0;
+}
+
+/** Waits for a slow reader. @returns false when it is gone. */
+async function writable(): Promise<boolean> {
+  const { stdout } = process;
+  if (stdout.writableNeedDrain && !stdout.destroyed)
+    await new Promise<void>((resolve) => stdout.once("drain", resolve).once("close", resolve));
+  return !stdout.destroyed;
 }
 
 async function demo(): Promise<number> {
@@ -185,5 +193,7 @@ try {
   }
   throw error;
 }
+// What is written to a pipe is on its way only.
+await new Promise<void>((resolve) => process.stdout.write("", () => resolve()));
 // Sockets kept alive for a next request must not keep a finished program.
 process.exit();

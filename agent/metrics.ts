@@ -17,6 +17,21 @@ export class Metrics {
     "Bytes that a container's files hold beyond the accepted position.",
     ["output", "namespace", "pod", "container"],
   );
+  readonly lostBytes = this.#counter(
+    "tailrace_source_lost_bytes_total",
+    "Bytes of log files that were deleted, cut, damaged, given up or left out before they were read; what is not known counts 0.",
+    ["output", "reason"],
+  );
+  readonly losses = this.#counter("tailrace_source_losses_total", "Ranges of log files that were lost.", [
+    "output",
+    "reason",
+  ]);
+  readonly heldBytes = this.#gauge(
+    "tailrace_source_held_bytes",
+    "Disk space of deleted log files that is kept alive for outputs that are behind.",
+    [],
+  );
+  readonly openFiles = this.#gauge("tailrace_source_open_files", "Log files that are open.", []);
   readonly parseErrors = this.#counter(
     "tailrace_parse_errors_total",
     "Lines that fit no format; each is shipped whole as a record of its own.",

@@ -4,6 +4,7 @@ import { ConsoleOutput } from "./console.ts";
 import { ElasticsearchOutput } from "./elasticsearch.ts";
 import { FileOutput } from "./file.ts";
 import type { Output } from "./output.ts";
+import { StackdriverOutput } from "./stackdriver.ts";
 
 /** What adapters take from the process. */
 export interface OutputContext {
@@ -15,6 +16,8 @@ export function createOutput(config: OutputConfig, { env }: OutputContext): Outp
   switch (config.type) {
     case "elasticsearch":
       return new ElasticsearchOutput(config, env);
+    case "stackdriver":
+      return new StackdriverOutput(config, env);
     case "console":
       return new ConsoleOutput(config, process.stdout, process.stdout.isTTY);
     case "file":

@@ -16,7 +16,8 @@ import type { ByteWriter } from "./json.ts";
 
 const DASH = 0x2d;
 
-export function writeRecordId(writer: ByteWriter, batch: Batch, row: number): void {
+/** @param offsetDigits the offset gets leading zeros up to so many, for those who compare ids as texts. */
+export function writeRecordId(writer: ByteWriter, batch: Batch, row: number, offsetDigits = 0): void {
   const seconds = batch.seconds[row] as number;
   if (seconds >= 0) writer.padded(seconds, seconds < 1e10 ? 10 : 12);
   else {
@@ -27,7 +28,9 @@ export function writeRecordId(writer: ByteWriter, batch: Batch, row: number): vo
   writer.byte(DASH);
   writer.ascii((batch.extra?.get(row)?.generation ?? batch.generation).key);
   writer.byte(DASH);
-  writer.number(batch.offset[row] as number);
+  const offset = batch.offset[row] as number;
+  if (offsetDigits > 0) writer.padded(offset, offsetDigits);
+  else writer.number(offset);
   if (((batch.flags[row] as number) & JOINED) === 0) return;
   writer.byte(DASH);
   writer.number(batch.size[row] as number);

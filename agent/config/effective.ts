@@ -14,7 +14,8 @@ function plain(value: unknown, schema: unknown): unknown {
   if (value instanceof Secret)
     return value.file === undefined ? value.toString() : { file: escapeVariables(value.file) };
   const shape = shapeOf(schema, value);
-  if (typeof value === "number") return printerOf(shape)?.(value) ?? value;
+  const print = printerOf(shape);
+  if (print !== undefined) return print(value as never);
   if (typeof value === "string") return escapeVariables(value);
   if (Array.isArray(value)) return value.map((item, i) => plain(item, childOf(shape, i)));
   if (typeof value !== "object" || value === null) return value;

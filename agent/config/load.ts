@@ -224,8 +224,11 @@ class Loader {
         this.#add(this.#places.ofValue(path), pathText(path), message);
       }
     };
-    outputs.forEach(({ auth, tls, request }, i) => {
+    outputs.forEach((output, i) => {
+      const { auth, tls, request } = output;
       const at = ["outputs", i];
+      if ("credentialsFile" in output && output.credentialsFile !== "")
+        check([...at, "credentialsFile"], () => readFileSync(output.credentialsFile));
       for (const [key, value] of Object.entries(auth))
         if (value instanceof Secret && value.file !== undefined)
           check([...at, "auth", key, "file"], () => value.read());

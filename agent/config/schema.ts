@@ -6,6 +6,7 @@ import { z } from "zod";
 import { outputMatch, podSettings, processors } from "./processors.ts";
 import {
   address,
+  backlog,
   bareSize,
   count,
   duration,
@@ -13,6 +14,7 @@ import {
   flag,
   list,
   name,
+  projectId,
   type SettingMeta,
   secret,
   size,
@@ -101,6 +103,9 @@ const common = {
   match: outputMatch,
   processors: processors.describe("After the common ones and match, for this output only."),
   memory: size(128 * 1024, MEMORY).describe("Raw bytes read but not yet accepted, at most."),
+  maxBacklog: backlog().describe(
+    "0: no limit. A size (of all containers together) or an age: what is further behind is left out, oldest first, and counted as lost.",
+  ),
   batch,
   request,
   retry,
@@ -128,6 +133,22 @@ const elasticsearch = z.strictObject({
   dedupe: flag(true).describe("A deterministic _id, so that a record sent twice is stored once."),
 });
 
+const stackdriver = z.strictObject({
+  ...common,
+  type: z.literal("stackdriver").describe("Google Cloud Logging."),
+  projectId: projectId().describe("Default: the credentials file's project, else from the metadata server."),
+  location: text("").describe("The cluster's region or zone. Default: from the metadata server."),
+  clusterName: text("").describe("Default: from the metadata server."),
+  credentialsFile: text("").describe(
+    "The key of a service account, JSON; read again when it changes. Default: the file that GOOGLE_APPLICATION_CREDENTIALS names, else the metadata server.",
+  ),
+  endpoint: endpoint().default("https://logging.googleapis.com").describe("Of the API."),
+  logName: template("{stream}").describe("The last part of the log's name; a template."),
+  structured: flag(true).describe(
+    "Messages that are JSON objects become jsonPayload, with the special fields that GKE knows.",
+  ),
+});
+
 const console = z.strictObject({
   ...common,
   type: z.literal("console").describe("Standard output."),
@@ -147,7 +168,7 @@ const file = z.strictObject({
 });
 
 const output = z
-  .discriminatedUnion("type", [elasticsearch, console, file])
+  .discriminatedUnion("type", [elasticsearch, stackdriver, console, file])
   .superRefine(({ memory, batch: { maxBytes } }, context) => {
     if (typeof maxBytes !== "number" || typeof memory !== "number" || maxBytes <= memory) return;
     const message = `more than the output's memory of ${formatSize(memory)}; lower it, or raise memory`;
@@ -206,6 +227,13 @@ export const configSchema = z.strictObject({
       partialTimeout: duration("5s", 1).describe(
         "An unfinished message of a container that no longer writes is shipped after this long.",
       ),
+      hold: z
+        .strictObject({
+          maxBytes: size(0, "2GiB").describe(
+            "Disk space of deleted log files that is kept alive for outputs that are behind; over it, the oldest file of the output furthest behind is given up and counted as lost.",
+          ),
+        })
+        .prefault({}),
     })
     .prefault({}),
   kubernetes: z

@@ -4,6 +4,7 @@
  * knows which values must not be shown.
  */
 import { z } from "zod";
+import type { Backlog } from "../backlog.ts";
 import { Secret } from "./secret.ts";
 import { parseTemplate, TemplateError } from "./template.ts";
 import {
@@ -25,7 +26,7 @@ export interface SettingMeta {
   /** Its JSON Schema; `title` names the kind. */
   readonly schema: Readonly<Record<string, unknown>>;
   /** A value as people write it. */
-  readonly print?: (value: number) => string | number;
+  readonly print?: (value: never) => string | number;
 }
 
 /** A place for a variable, wherever a pattern or a type would forbid one. */
@@ -55,6 +56,26 @@ export function converted<T>(
 }
 
 const isScalar = (value: unknown): value is string | number => typeof value === "string" || typeof value === "number";
+
+/** How far an output may be behind. */
+export function backlog() {
+  const schema = {
+    title: "size or duration",
+    type: ["string", "integer"],
+    pattern: `${SIZE_PATTERN}|${TIME_PATTERN}|${VARIABLE}`,
+    minimum: 0,
+    default: 0,
+  };
+  const print = (value: Backlog): string | number =>
+    "bytes" in value ? formatSize(value.bytes) : formatDuration(value.ms);
+  return converted<Backlog>({ schema, print }, `0, ${SIZE_HINT}, or ${TIME_HINT}`, (value) => {
+    if (!isScalar(value)) return undefined;
+    const bytes = parseSize(value);
+    if (bytes !== undefined) return { bytes };
+    const ms = parseDuration(value);
+    return ms === undefined ? undefined : { ms };
+  }).default({ bytes: 0 });
+}
 
 /** Without a default. @param fallback what the documentation shows as one. */
 export function bareSize(min: number, fallback: string) {
@@ -137,6 +158,16 @@ export const name = () => {
     "1 to 63 letters, digits, dots, dashes or underscores, without a dot in front",
     (value) => (typeof value === "string" && new RegExp(pattern).test(value) ? value : undefined),
   );
+};
+
+/** As Google has them (cloud.google.com/resource-manager/docs/creating-managing-projects); old ones may name a domain. */
+export const projectId = () => {
+  const pattern = "^$|^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$";
+  return converted(
+    { schema: { title: "project ID", type: "string", pattern: `${pattern}|${VARIABLE}`, default: "" } },
+    "the ID of a project, not its name or number: 6 to 30 lower-case letters, digits or dashes",
+    (value) => (typeof value === "string" && new RegExp(pattern).test(value) ? value : undefined),
+  ).default("");
 };
 
 export function template(fallback?: string) {

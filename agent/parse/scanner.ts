@@ -42,6 +42,8 @@ export class Scanner {
   readonly #stderr: PartialMessage;
   /** The one of the two that is open; when both are, the one that was opened first. */
   #oldest: PartialMessage;
+  /** Where the first of the messages began that have overlapped without a break up to those that are open. */
+  #mark: { generation: Generation; offset: number } | undefined;
   readonly #time = new TimeParser();
   readonly #line = new Line();
   #passedStream: 0 | typeof STDERR = 0;
@@ -66,10 +68,12 @@ export class Scanner {
     return this.#stdout.heldBytes + this.#stderr.heldBytes;
   }
 
-  /** First byte of the oldest pending message, always that of a good line. A checkpoint must not pass it. */
+  /**
+   * Where a reader has to begin to find all pending messages whole, and no other one in pieces: the last place at which
+   * no message was pending, always the first byte of a good line. A checkpoint must not pass it.
+   */
   get pendingFrom(): { generation: Generation; offset: number } | undefined {
-    const { generation, offset } = this.#oldest;
-    return generation && { generation, offset };
+    return this.#oldest.generation && this.#mark;
   }
 
   /** First bytes of the pending messages, one of each stream at most. */
@@ -162,7 +166,10 @@ export class Scanner {
     const message = line.flags === STDERR ? this.#stderr : this.#stdout;
     if (line.partial || message.generation !== undefined) {
       if (message.generation === undefined) {
-        if (this.#oldest.generation === undefined) this.#oldest = message;
+        if (this.#oldest.generation === undefined) {
+          this.#oldest = message;
+          this.#mark = { generation: rows.generation, offset };
+        }
         message.open(rows.generation, offset, time);
       }
       message.append(rows.bytes, line.from, line.to, missing, size);

@@ -26,7 +26,7 @@ interface ContainerFacts {
 }
 
 /** Labels and annotations by name. */
-export interface Named {
+interface Named {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
 }

@@ -7,13 +7,13 @@
  *   fluentbit.io/exclude: "true"             honoured as well
  */
 import { nearest } from "../config/nearest.ts";
+import { PRESETS, type Preset } from "../process/presets.ts";
 
 export const SETTINGS = ["exclude", "multiline", "parse", "outputs", "sample"] as const;
-export type Setting = (typeof SETTINGS)[number];
+type Setting = (typeof SETTINGS)[number];
 
-export const PARSES = ["json", "logfmt", "klog", "none"] as const;
-export const PRESETS = ["java", "python", "go", "node", "ruby", "dotnet", "php"] as const;
-export type Preset = (typeof PRESETS)[number];
+const PARSES = ["json", "logfmt", "klog", "none"] as const;
+const PRESET_NAMES = Object.keys(PRESETS);
 
 export interface PodSettings {
   readonly exclude?: "all" | "stdout" | "stderr";
@@ -121,7 +121,7 @@ function parseSetting(setting: Setting, text: string, rules: SettingsRules): Par
       if (value === "true") return { value: "all" };
       return oneOf(value, ["true", "false", "stdout", "stderr"]);
     case "multiline":
-      return oneOf(value, PRESETS);
+      return oneOf(value, PRESET_NAMES);
     case "parse":
       return oneOf(value, PARSES);
     case "sample": {

@@ -36,7 +36,7 @@ for (const [letter, byte] of ["b\b", "t\t", "n\n", "f\f", "r\r", '""', "\\\\"]) 
 }
 
 /** Whether bytes[from, to) can stand in a JSON string as they are. */
-export function isPlain(bytes: Uint8Array, from: number, to: number): boolean {
+function isPlain(bytes: Uint8Array, from: number, to: number): boolean {
   for (let at = from; at < to; at++) if (ESCAPES[bytes[at]!] !== 0) return false;
   return true;
 }

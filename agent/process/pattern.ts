@@ -2,7 +2,7 @@
  * Patterns: regular expressions of users, in time linear in the text whatever they are. Written /SOURCE/FLAGS, flags i
  * and m, in RE2's syntax; lookaheads, lookbehinds and backreferences are not available, since nothing bounds them.
  *
- * Figures, Node 24, lines of 100 bytes (`node test/bench/patterns.bench.ts`), CPU-seconds per GB:
+ * Figures, Node 24, lines of 90 bytes, CPU-seconds per GB (those of the engine in use: `node test/bench/process.bench.ts`):
  *   test:     built-in 2-3, RE2JS 3-12 (its DFA), V8's own linear engine 120
  *   captures: built-in 2, RE2JS 80-95
  * Native re2 costs as much as RE2JS by conversions, and is one more binary for each platform. V8's fallback to its linear

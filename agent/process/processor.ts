@@ -11,7 +11,6 @@
  * - SUMMARY rows are the agent's own words, and pass untouched.
  */
 import { type Batch, DROPPED, type Rows, SUMMARY } from "../batch.ts";
-import type { Fields } from "../fields.ts";
 import type { Place } from "../place.ts";
 import type { Origin } from "../pods/origin.ts";
 
@@ -71,11 +70,3 @@ export interface Match {
   /** Of one row, where `ofOrigin` said undefined. */
   ofRow(batch: Batch, row: number): boolean;
 }
-
-/**
- * A format's parser: adds the members that it finds in the message bytes[from, to) to `fields`; the caller assigns them to
- * the row. Text that is no JSON as it stands is written as JSON behind `rows.used`. The message's own text, where a format
- * has one (klog, logfmt's msg, nginx error), is a member named `message`.
- * @returns false when the message is none of the format; what was added is taken back by the caller.
- */
-export type Parse = (rows: Rows, from: number, to: number, fields: Fields) => boolean;

@@ -46,10 +46,14 @@ function creditCard(bytes: Uint8Array, from: number, to: number, spans: number[]
   }
 }
 
+/** Groups are at least so long but for the last; without that `4 4 4 4 …` would be walked 19 digits for every digit. */
+const SHORTEST_GROUP = 4;
+
 /** The end of the longest card number that begins here: digits in groups, with single spaces or dashes between, or -1. */
 function endOfCard(bytes: Uint8Array, from: number, to: number): number {
   let best = -1;
   let digits = 0;
+  let group = 0;
   let separator = 0;
   // Both sums at once, since how many digits will come is not known: with the last digit doubled, and with it not.
   let sum = 0;
@@ -59,9 +63,12 @@ function endOfCard(bytes: Uint8Array, from: number, to: number): number {
     const next = at + 1 < to ? bytes[at + 1]! : SPACE;
     if (!is(byte, DIGIT)) {
       if ((byte !== SPACE && byte !== DASH) || (separator !== 0 && separator !== byte) || !is(next, DIGIT)) break;
+      if (group < SHORTEST_GROUP) break;
+      group = 0;
       separator = byte;
       continue;
     }
+    group++;
     if (++digits > 19) break;
     const digit = byte - 0x30;
     const doubled = digit < 5 ? digit * 2 : digit * 2 - 9;
@@ -99,8 +106,16 @@ function isIssued(bytes: Uint8Array, at: number, digits: number): boolean {
 const MAX_LOCAL = 64;
 const MAX_DOMAIN = 255;
 
+/** A call of indexOf for each of half a million would take 50 ms: the next few bytes are looked at one by one. */
+function nextAt(bytes: Uint8Array, from: number, to: number): number {
+  const near = Math.min(to, from + 16);
+  for (let at = from; at < near; at++) if (bytes[at] === AT) return at;
+  const found = near < to ? bytes.indexOf(AT, near) : -1;
+  return found < 0 ? to : found;
+}
+
 function email(bytes: Uint8Array, from: number, to: number, spans: number[]): void {
-  for (let at = bytes.indexOf(AT, from); at >= 0 && at < to; at = bytes.indexOf(AT, at + 1)) {
+  for (let at = nextAt(bytes, from, to); at < to; at = nextAt(bytes, at + 1, to)) {
     let start = at;
     const first = Math.max(from, spans.at(-1) ?? 0, at - MAX_LOCAL);
     while (start > first && is(bytes[start - 1], LOCAL)) start--;
@@ -211,23 +226,28 @@ function awsKey(bytes: Uint8Array, from: number, to: number, spans: number[]): v
   const buffer = bytes as Buffer;
   for (const prefix of AKIA)
     for (let at = buffer.indexOf(prefix, from); at >= 0 && at + 20 <= to; at = buffer.indexOf(prefix, at + 1)) {
+      if (at > from && is(bytes[at - 1], DIGIT | LETTER)) continue;
       let end = at;
       while (end < to && end < at + 21 && (is(bytes[end], DIGIT) || (bytes[end]! >= 0x41 && bytes[end]! <= 0x5a)))
         end++;
-      if (end - at === 20 && !(at > from && is(bytes[at - 1], DIGIT | LETTER)) && !(end < to && is(bytes[end], LETTER)))
-        spans.push(at, end);
+      if (end - at === 20 && !(end < to && is(bytes[end], LETTER))) spans.push(at, end);
     }
-  for (const word of SECRET)
+  for (const word of SECRET) {
+    // What was looked at behind one word is not looked at again behind the next.
+    let seen = from;
     for (let at = buffer.indexOf(word, from); at >= 0 && at < to; at = buffer.indexOf(word, at + 1)) {
       const last = Math.min(to, at + 64);
-      for (let start = at + word.length; start < last; start++) {
+      for (let start = Math.max(at + word.length, seen); start < last; start++) {
+        seen = start + 1;
         if (!is(bytes[start], BEARER) || is(bytes[start - 1], BEARER)) continue;
         let end = start;
         while (end < to && end < start + 41 && is(bytes[end], BEARER)) end++;
         if (end - start === 40) spans.push(start, end);
         start = end;
+        seen = end + 1;
       }
     }
+  }
 }
 
 export const FINDERS = { creditCard, email, ipv4, jwt, bearerToken, awsKey } satisfies Record<string, Finder>;

@@ -5,10 +5,11 @@
  *   kubelet:  0.log.20261122-101530.gz  0.log.20261122-101612  0.log  1.log        (X.tmp is never touched)
  *   docker:   ID-json.log.2.gz  ID-json.log.1  ID-json.log
  */
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, type Stats, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { errorCode } from "../errors.ts";
 import type { ContainerLog } from "../pods/origin.ts";
+import type { Descriptors } from "./descriptors.ts";
 import { LogFile } from "./file.ts";
 
 // After a rename the runtime writes on to the renamed file until it has reopened; containerd's writers even a moment
@@ -29,12 +30,14 @@ export type FileTrouble = (chain: Chain, path: string, code: string) => void;
 export class Chain {
   readonly key: string;
   readonly segments: Segment[] = [];
-  /** Known files, oldest first. */
+  /** Known files in the order in which they are read: as they were found, and those found together oldest first. */
   files: LogFile[] = [];
+  readonly #descriptors: Descriptors;
   readonly #onTrouble: FileTrouble;
 
-  constructor(key: string, onTrouble: FileTrouble) {
+  constructor(key: string, descriptors: Descriptors, onTrouble: FileTrouble) {
     this.key = key;
+    this.#descriptors = descriptors;
     this.#onTrouble = onTrouble;
   }
 
@@ -70,6 +73,7 @@ export class Chain {
    */
   async poll(now: number): Promise<boolean> {
     let changed = false;
+    const doubted = this.files.some((file) => file.doubted);
     for (const segment of this.segments) {
       const live = this.#live(segment);
       let moved = live === undefined;
@@ -82,71 +86,83 @@ export class Chain {
       } catch (error) {
         // Between kubelet's rename and the runtime's reopen there is no live file.
         if (errorCode(error) !== "ENOENT") this.#onTrouble(this, segment.target, errorCode(error));
-        else if (live !== undefined && live.path === segment.target && !live.unlinked) moved = true;
-        else moved = false;
+        moved = errorCode(error) === "ENOENT" && live !== undefined && !live.unlinked;
       }
-      if (moved && (await this.list(segment, now))) changed = true;
+      if (!moved && !doubted) continue;
+      await this.list(segment, now);
+      changed = true;
     }
     for (const file of this.files) {
-      if (!file.isOpen) continue;
+      if (file.left || file.gone !== "") continue;
       if (!file.final && this.#settle(file, now)) changed = true;
-      if (file.fingerprint === "" && (await file.identify())) changed = true;
+      if (file.fingerprint === "" && (await this.#identify(file))) changed = true;
     }
     return changed;
   }
 
-  /** Lists a run's folder and matches what is there with what is known. @returns whether the files changed. */
-  async list(segment: Segment, now: number): Promise<boolean> {
-    const present: LogFile[] = [];
-    let changed = false;
-    for (const { path, compressed } of this.#names(segment)) {
-      const file = await this.#match(segment, path, compressed, now);
-      if (file === undefined) continue;
-      if (!this.files.includes(file)) changed = true;
-      if (!present.includes(file)) present.push(file);
+  /** Lists a run's folder and matches what is there with what is known. */
+  async list(segment: Segment, now: number): Promise<void> {
+    const present = await this.#present(segment, now);
+    const isMissing = (file: LogFile): boolean =>
+      file.log === segment.log && !file.left && file.gone === "" && !present.has(file);
+    // A name that changed while the folder was read is found by a second look.
+    if (this.files.some((file) => isMissing(file) && !file.isOpen))
+      for (const file of await this.#present(segment, now)) present.add(file);
+    for (const file of this.files) {
+      if (!isMissing(file)) continue;
+      const { dev, ino } = file;
+      if (file.doubted || [...present].some((other) => other.ino === ino && other.dev === dev)) file.lose("truncated");
+      else if (file.isOpen) file.refresh(now);
+      else file.lose("deleted");
     }
-    const mine = this.files.filter((file) => file.log === segment.log);
-    // What has no name any more was deleted, and kubelet deletes the oldest first: it comes before all that is there.
-    const gone = mine.filter((file) => !present.includes(file) && file.isOpen);
-    for (const file of gone)
-      if (present.some((other) => other.ino === file.ino && other.dev === file.dev)) file.supersede();
-      else file.refresh(now);
-    this.files = this.segments.flatMap((s) =>
-      s === segment ? [...gone, ...present] : this.files.filter((file) => file.log === s.log),
-    );
-    return changed || gone.some((file) => !file.final);
+    // What nobody needs and nobody can see any more is forgotten. New files are younger than all known ones.
+    this.files = this.files.filter((file) => file.log !== segment.log || !file.left || present.has(file));
+    for (const file of present) if (!this.files.includes(file)) this.files.push(file);
+  }
+
+  /** Puts files behind another one: they are younger, whatever their names say. */
+  putBehind(file: LogFile, younger: readonly LogFile[]): void {
+    this.files = this.files.filter((other) => !younger.includes(other));
+    this.files.splice(this.files.indexOf(file) + 1, 0, ...younger);
   }
 
   /** Closes the files that every reader has left; they stay known while they have a name. @param keep the first needed. */
   trim(keep: LogFile): void {
-    const at = this.files.indexOf(keep);
-    for (let i = 0; i < at; i++) this.files[i]?.close();
+    for (const file of this.files) {
+      if (file === keep) return;
+      file.left = true;
+      file.release();
+    }
   }
 
-  /** The file after this one, once it may be read: not before this one can get no more bytes. */
+  /** The file after this one; it may be read once this one can get no more bytes. */
   successor(file: LogFile): LogFile | undefined {
     return this.files[this.files.indexOf(file) + 1];
   }
 
+  /** Whether the file that a reader is at, or will begin with, is a compressed one. */
+  isPacked(current: LogFile | undefined): boolean {
+    return (current ?? this.files[0])?.compressed === true;
+  }
+
   close(): void {
-    for (const file of this.files) file.close();
+    for (const file of this.files) file.release();
     this.files = [];
   }
 
   #live(segment: Segment): LogFile | undefined {
-    return this.files.findLast((file) => file.log === segment.log && file.path === segment.target);
+    return this.files.findLast((file) => file.log === segment.log && file.path === segment.target && file.gone === "");
   }
 
   /** A file that has been quiet behind its successor, or without any name, gets no more bytes. @returns a change. */
   #settle(file: LogFile, now: number): boolean {
-    const behind = this.successor(file) !== undefined;
-    if (!behind && !file.unlinked && !this.ended) {
-      if (file.path !== "" && this.#hasName(file)) return false;
-    }
+    const later = this.files.slice(this.files.indexOf(file) + 1);
+    const younger = later.filter(({ log }) => log === file.log).length;
+    const behind = younger > 0 || later.some(({ log }) => log.restart > file.log.restart);
+    if (!behind && !file.unlinked && !this.ended && this.#isLive(file)) return false;
     const grew = file.refresh(now);
     // The runtime reopens between two rotations: nobody writes to a file with two successors.
-    const left = this.files.indexOf(file) < this.files.length - 2;
-    const quiet = left || now - file.grownAt >= QUIET_MS;
+    const quiet = younger > 1 || now - file.grownAt >= QUIET_MS;
     if (!grew && quiet && (behind || file.unlinked || this.ended)) {
       file.final = true;
       return true;
@@ -154,8 +170,22 @@ export class Chain {
     return grew;
   }
 
-  #hasName(file: LogFile): boolean {
+  #isLive(file: LogFile): boolean {
     return this.segments.some((segment) => segment.log === file.log && segment.target === file.path);
+  }
+
+  async #present(segment: Segment, now: number): Promise<Set<LogFile>> {
+    const present = new Set<LogFile>();
+    for (const { path, compressed } of this.#names(segment)) {
+      try {
+        present.add(await this.#match(segment, path, compressed, now));
+      } catch (error) {
+        const code = errorCode(error);
+        if (code === "") throw error;
+        if (code !== "ENOENT" && code !== "ESTALE") this.#onTrouble(this, path, code);
+      }
+    }
+    return present;
   }
 
   #names(segment: Segment): { path: string; compressed: boolean }[] {
@@ -184,47 +214,57 @@ export class Chain {
     return [...rotated, ...live];
   }
 
-  /** The known file behind a name, or a newly opened one; undefined when it can't be opened. */
-  async #match(segment: Segment, path: string, compressed: boolean, now: number): Promise<LogFile | undefined> {
+  /** The known file behind a name, or a newly opened one. @throws system errors when it can't be opened. */
+  async #match(segment: Segment, path: string, compressed: boolean, now: number): Promise<LogFile> {
     const mine = this.files.filter((file) => file.log === segment.log);
-    try {
-      const stat = statSync(path);
-      // An open file can't lose its inode to another one; a closed one is only taken for what kept its name too.
-      const same = mine.find(
-        (file) =>
-          file.ino === stat.ino &&
-          file.dev === stat.dev &&
-          (file.isOpen ? !(file.size > stat.size) || compressed : file.path === path),
-      );
-      if (same !== undefined) {
-        same.path = path;
-        return same;
-      }
-      if (compressed) {
-        const plain = mine.find((file) => file.path === path.slice(0, -3));
-        if (plain !== undefined) {
-          if (!plain.isOpen) plain.path = path;
-          return plain;
-        }
-      }
-      const file = new LogFile(segment.log, path, compressed, now);
-      await file.identify();
-      // Written, renamed and compressed between two looks: the open file has yet to be asked who it is.
-      for (const other of mine) {
-        other.refresh(now);
-        if (other.isOpen) await other.identify();
-      }
-      const known = file.fingerprint === "" ? undefined : mine.find((other) => other.fingerprint === file.fingerprint);
-      if (known === undefined) return file;
-      file.close();
+    const stat = statSync(path);
+    // An open file can't lose its inode to another one; a closed one has to show who it is.
+    const same = mine.find(
+      (file) =>
+        file.isOpen &&
+        file.ino === stat.ino &&
+        file.dev === stat.dev &&
+        !file.doubted &&
+        (file.compressed || file.size <= stat.size),
+    );
+    if (same !== undefined) {
+      same.path = path;
+      same.unlinked = false;
+      return same;
+    }
+    const file = new LogFile(segment.log, path, compressed, now, this.#descriptors);
+    await file.identify();
+    // Written, renamed and compressed between two looks: the open file has yet to be asked who it is.
+    for (const other of mine) {
+      other.refresh(now);
+      if (!other.left) await this.#identify(other);
+    }
+    const known = file.fingerprint === "" ? undefined : mine.find((other) => other.fingerprint === file.fingerprint);
+    if (known === undefined) return file;
+    file.release();
+    // Unpacking takes its time, in which the file may have grown.
+    this.#rename(known, path, compressed, statSync(path), now);
+    return known;
+  }
+
+  /** A known content was found under another name, maybe as a copy of the file that was open. */
+  #rename(known: LogFile, path: string, compressed: boolean, stat: Stats, now: number): void {
+    const { doubted } = known;
+    known.doubted = false;
+    if (known.left || known.gone !== "" || (stat.ino === known.ino && stat.dev === known.dev)) {
       known.path = path;
-      if (!compressed) known.resize(stat.size, now);
-      return known;
+      if (!compressed && !known.left && known.gone === "") known.resize(stat.size, now);
+    } else if (known.isOpen ? doubted : !known.isThere) known.become(path, compressed);
+    else if (compressed) known.packed = path;
+  }
+
+  /** @returns whether it has just become known. */
+  async #identify(file: LogFile): Promise<boolean> {
+    try {
+      return file.fingerprint === "" && (await file.identify());
     } catch (error) {
-      const code = errorCode(error);
-      if (code === "") throw error;
-      if (code !== "ENOENT") this.#onTrouble(this, path, code);
-      return undefined;
+      if (errorCode(error) === "") throw error;
+      return false;
     }
   }
 }

@@ -22,6 +22,12 @@ export interface SavedPosition {
   readonly time: LineTime;
   /** So far one of the streams is settled, which is farther. */
   readonly ahead?: SavedAhead;
+  /** A hash of the bytes before the offset, to notice that they are others now; "" where it is not known. */
+  readonly marker: string;
+  /** Bytes that the file held; 0 where it is not known. What is gone without being read is counted with it. */
+  readonly size: number;
+  /** Fingerprints of the older files that were there and have been read, so that none is taken for unread, or for read. */
+  readonly done: readonly string[];
   /** The file's name when last seen; for people, never for finding it again. */
   readonly path: string;
 }
@@ -88,6 +94,11 @@ export class Checkpoints {
 
   get(output: string, chain: string): SavedPosition | undefined {
     return this.#outputs.get(output)?.get(chain);
+  }
+
+  /** All places of an output, by container. A copy. */
+  entries(output: string): [string, SavedPosition][] {
+    return [...(this.#outputs.get(output) ?? [])];
   }
 
   set(output: string, chain: string, position: SavedPosition): void {

@@ -10,6 +10,7 @@ import type { Clock } from "../clock.ts";
 import { errorCode, errorText } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { Chain } from "./chain.ts";
+import type { Descriptors } from "./descriptors.ts";
 import { chainKey, type Refusal, resolveLog } from "./path.ts";
 
 // Growth is seen within POLL_MS: a stat costs about 2 us, so 100 files cost 0.1 % of a core.
@@ -45,6 +46,7 @@ export class Tailer {
   readonly #excluded: (path: string) => boolean;
   readonly #options: SourceOptions;
   readonly #listener: TailListener;
+  readonly #descriptors: Descriptors;
   readonly #clock: Clock;
   readonly #log: Log;
   /** Paths that are not followed, with the reason; told once each. */
@@ -57,11 +59,16 @@ export class Tailer {
   #sweptAt = Number.NEGATIVE_INFINITY;
   #early = true;
   #stopped = false;
+  /** The last sweep could list all folders, so that what it did not find is not there. */
+  complete = false;
   #turn: Promise<void> = Promise.resolve();
+  /** A look that is asked for and has not begun. */
+  #next: Promise<void> | undefined;
 
-  constructor(options: SourceOptions, listener: TailListener, clock: Clock, log: Log) {
+  constructor(options: SourceOptions, listener: TailListener, descriptors: Descriptors, clock: Clock, log: Log) {
     this.#options = options;
     this.#listener = listener;
+    this.#descriptors = descriptors;
     this.#clock = clock;
     this.#log = log;
     this.#patterns = options.include.map(pattern);
@@ -85,10 +92,7 @@ export class Tailer {
         depth: Math.max(...this.#patterns.map(({ depth }) => depth)),
       },
     );
-    const hint = (): void => {
-      this.#sweptAt = Number.NEGATIVE_INFINITY;
-      this.#schedule(0);
-    };
+    const hint = (): void => void this.look();
     this.#watcher.on("add", hint).on("unlink", hint).on("ready", hint);
     this.#watcher.on("error", (error) => {
       this.#log.warn(
@@ -96,7 +100,18 @@ export class Tailer {
         "watching the log folders failed; new files are found by the sweep every 2 s (fs.inotify.max_user_watches may be too low)",
       );
     });
-    this.#schedule(POLL_MS);
+    this.#schedule();
+  }
+
+  /** Sweeps and polls as soon as what is under way is done; calls meanwhile share one. Resolves when it is done. */
+  look(): Promise<void> {
+    this.#sweptAt = Number.NEGATIVE_INFINITY;
+    this.#next ??= this.#turn.then(() => {
+      this.#next = undefined;
+      return this.#stopped ? undefined : this.#tick();
+    });
+    this.#turn = this.#next.then(() => this.#schedule());
+    return this.#next;
   }
 
   async stop(): Promise<void> {
@@ -132,12 +147,12 @@ export class Tailer {
     this.#listener.onGone(chain);
   }
 
-  #schedule(afterMs: number): void {
+  #schedule(): void {
     if (this.#stopped) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      this.#turn = this.#turn.then(() => this.#tick()).then(() => this.#schedule(POLL_MS));
-    }, afterMs);
+      this.#turn = this.#turn.then(() => this.#tick()).then(() => this.#schedule());
+    }, POLL_MS);
   }
 
   async #tick(): Promise<void> {
@@ -160,13 +175,17 @@ export class Tailer {
         return [];
       }
     });
+    this.complete = true;
     const seen = new Set<string>();
+    const linked = new Map<string, Chain>();
     for (const { base, matches, depth } of this.#patterns)
       for (const path of this.#paths(base, depth)) {
         if (seen.has(path) || !matches(path) || this.#excluded(path)) continue;
         seen.add(path);
-        await this.#look(path, roots, now);
+        this.#look(path, roots, linked);
       }
+    // Only now: links come in no order, and nobody may begin with a container's second run before its first is known.
+    for (const chain of linked.values()) await this.#announce(chain, now);
     for (const path of this.#refused.keys()) if (!seen.has(path)) this.#refused.delete(path);
     for (const [path, chain] of this.#links) {
       if (seen.has(path)) continue;
@@ -176,7 +195,8 @@ export class Tailer {
     }
   }
 
-  async #look(path: string, roots: readonly string[], now: number): Promise<void> {
+  /** @param linked gets the chains that have new runs, by key. */
+  #look(path: string, roots: readonly string[], linked: Map<string, Chain>): void {
     const found = resolveLog(path, roots);
     if (found.kind !== "log") {
       // A link dangles for a moment at every rotation: what is known stays known.
@@ -186,17 +206,22 @@ export class Tailer {
     }
     this.#refused.delete(path);
     const key = chainKey(found.log);
-    const known = this.chains.get(key);
-    const chain = known ?? new Chain(key, (of, at, code) => this.#trouble(of, at, code));
-    const fresh = chain.link(found.log, found.target);
+    const chain =
+      linked.get(key) ??
+      this.chains.get(key) ??
+      new Chain(key, this.#descriptors, (of, at, code) => this.#trouble(of, at, code));
+    if (chain.link(found.log, found.target)) linked.set(key, chain);
     this.#links.set(path, chain);
-    if (!fresh) return;
-    const segment = chain.segments.find(({ target }) => target === found.target);
-    if (segment !== undefined) await chain.list(segment, now);
-    if (known === undefined) {
-      this.chains.set(key, chain);
+  }
+
+  async #announce(chain: Chain, now: number): Promise<void> {
+    // The runs before, too: what came in them since the last look is older than the new one.
+    for (const segment of chain.segments) await chain.list(segment, now);
+    if (this.chains.has(chain.key)) this.#listener.onChange(chain);
+    else {
+      this.chains.set(chain.key, chain);
       this.#listener.onChain(chain, this.#early);
-    } else this.#listener.onChange(chain);
+    }
   }
 
   #refuse(path: string, why: Refusal, detail: string): void {
@@ -220,6 +245,7 @@ export class Tailer {
         return [path];
       });
     } catch (error) {
+      this.complete = false;
       // The folder appears with the first pod.
       if (errorCode(error) !== "ENOENT") this.#refuse(base, "unreadable", errorText(error));
       return [];

@@ -10,6 +10,8 @@ import type { ContainerLog } from "../pods/origin.ts";
  * sixfold, whose time stands at the line's end.
  */
 export const FINGERPRINT_BYTES = 128 * 1024;
+/** So many bytes before an offset tell whether the content is still the one that was read up to there. */
+export const MARKER_BYTES = 64;
 const NEWLINE = 0x0a;
 
 /**
@@ -29,6 +31,11 @@ export function generationKey(log: ContainerLog, print: string): string {
     .update(`${log.uid}\n${log.container}\n${log.restart}\n${print}`)
     .digest("base64url")
     .slice(0, 16);
+}
+
+/** What a checkpoint remembers of the bytes before its offset: of log content itself it holds none. */
+export function marker(bytes: Buffer): string {
+  return bytes.length === 0 ? "" : hash(bytes).slice(0, 11);
 }
 
 function hash(bytes: Buffer): string {

@@ -21,9 +21,17 @@ for (const [, processors = "", log = "", expected = ""] of examples)
   test(`docs/processors.md: ${processors.split("\n")[0]}`, async (context) => {
     const text = `nodeName: node-a\nprocessors:\n${processors}outputs: [{ name: out, type: console }]\n`;
     let printed = "";
-    await explain(loadGood(context, text).config, "-", Readable.from([Buffer.from(log)]), 1_790_000_000, {}, (line) => {
-      printed += line;
-    });
+    await explain(
+      loadGood(context, text).config,
+      "-",
+      Readable.from([Buffer.from(log)]),
+      1_790_000_000,
+      {},
+      (line) => {
+        printed += line;
+      },
+      async () => true,
+    );
     assert.equal(printed, expected);
   });
 

@@ -1,10 +1,11 @@
 /** Whole documents of both schemas. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Batch, STDERR, TRUNCATED, UNPARSED } from "../../agent/batch.ts";
+import { type Batch, SEVERITIES, STDERR, TRUNCATED, UNPARSED } from "../../agent/batch.ts";
 import type { Origin } from "../../agent/pods/origin.ts";
 import { type DocumentSchema, documentWriter } from "../../outputs/ecs.ts";
 import { ByteWriter } from "../../outputs/json.ts";
+import { giveFields } from "../support/fields.ts";
 import { origin as bare, rowsOf } from "../support/rows.ts";
 
 const origin: Origin = {
@@ -150,4 +151,22 @@ test("news about a pod show in the next batch", () => {
     return (JSON.parse(writer.view().toString()) as { kubernetes: { labels: unknown } }).kubernetes.labels;
   });
   assert.deepEqual(labels, [{ v: "1" }, { v: "2" }]);
+});
+
+test("severity and fields stand where each schema has them, and fields keep their bytes", () => {
+  const rows = rowsOf(["a", "b"], bare);
+  rows.severities()[0] = SEVERITIES.indexOf("warn");
+  giveFields(rows, 0, { "user.name": "ann", n: 1.5, list: [{}] });
+  const [ecs = {}, plain = {}] = documents("ecs", rows) as Record<string, unknown>[];
+  assert.deepEqual(
+    [ecs["user.name"], ecs.n, ecs.list, (ecs.log as { level?: string }).level],
+    ["ann", 1.5, [{}], "warn"],
+  );
+  assert.deepEqual(Object.keys(plain), ["@timestamp", "message", "stream", "log", "container", "kubernetes"]);
+  assert.equal((plain.log as { level?: string }).level, undefined);
+  const [fluentbit = {}, other = {}] = documents("fluentbit", rows) as Record<string, unknown>[];
+  assert.deepEqual([fluentbit.n, fluentbit.severity, other.severity], [1.5, "warn", undefined]);
+  giveFields(rows, 1, { severity: "mine" });
+  rows.severities()[1] = SEVERITIES.indexOf("error");
+  assert.equal((documents("fluentbit", rows)[1] as { severity: string }).severity, "mine");
 });

@@ -4,7 +4,8 @@ import { type TestContext, test } from "node:test";
 import type { ElasticsearchOutput } from "../../outputs/elasticsearch.ts";
 import { judge } from "../../outputs/elasticsearch-answer.ts";
 import type { ClosedRequest, Outcome } from "../../outputs/output.ts";
-import { type ElasticsearchFake, type Misbehaviour, startElasticsearch } from "../support/elasticsearch.ts";
+import type { Misbehaviour } from "../support/backend.ts";
+import { type ElasticsearchFake, startElasticsearch } from "../support/elasticsearch.ts";
 import { type ElasticsearchVariations, elasticsearchOutput } from "../support/elasticsearch-output.ts";
 import { rowsOf } from "../support/rows.ts";
 

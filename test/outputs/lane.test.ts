@@ -1,17 +1,13 @@
 /** The lane against a backend that does whatever a script says. */
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import fc from "fast-check";
-import type { Receipt } from "../../agent/acks.ts";
 import { type Batch, DROPPED } from "../../agent/batch.ts";
-import { systemClock } from "../../agent/clock.ts";
-import { DeadLetter } from "../../outputs/dead-letter.ts";
-import { Lane, type LaneOptions } from "../../outputs/lane.ts";
 import type { ClosedRequest, OpenRequest, Outcome, Output } from "../../outputs/output.ts";
-import { temporaryFolder, until } from "../support/program.ts";
-import { keepLog } from "../support/quiet-log.ts";
+import { letters, makeLane, quick, Settled } from "../support/lane.ts";
+import { until } from "../support/program.ts";
 import { rowsOf } from "../support/rows.ts";
 
 /** A request whose body is its messages, one a line. */
@@ -89,57 +85,13 @@ function closed(lines: readonly string[]): ClosedRequest {
   return { body, rows: lines.length, bytes: body.length };
 }
 
-class Settled implements Receipt {
-  shippedRows = 0;
-  droppedRows = 0;
-  bytes = 0;
-  readonly reasons = new Set<string>();
-  shipped(rows: number, bytes: number): void {
-    this.shippedRows += rows;
-    this.bytes += bytes;
-  }
-  dropped(rows: number, bytes: number, reason: string): void {
-    this.droppedRows += rows;
-    this.bytes += bytes;
-    this.reasons.add(reason);
-  }
-}
-
-const quick: LaneOptions = {
-  batch: { maxBytes: 1000, maxRecords: 10, maxWait: 1 },
-  request: { timeout: 10_000, concurrency: 2 },
-  retry: { initialDelay: 1, maxDelay: 2 },
-};
 const ok: Outcome = { kind: "delivered", code: "200" };
-
-function setUp(
-  context: Pick<TestContext, "after">,
-  backend: Backend,
-  options: LaneOptions = quick,
-  deadLetterBytes = 1 << 20,
-) {
-  const folder = join(temporaryFolder(context), "dead-letter");
-  const { log, lines } = keepLog();
-  const events = { delivered: 0, dropped: new Map<string, number>(), codes: [] as string[], retried: 0 };
-  const lane = new Lane("out", backend, options, new DeadLetter(folder, deadLetterBytes), systemClock, log, {
-    delivered: (rows) => {
-      events.delivered += rows;
-    },
-    dropped: (rows, type) => void events.dropped.set(type, (events.dropped.get(type) ?? 0) + rows),
-    attempt: (code) => events.codes.push(code),
-    retried: () => {
-      events.retried++;
-    },
-  });
-  context.after(() => lane.close());
-  return { lane, folder, lines, events };
-}
 
 const messages = (count: number): string[] => Array.from({ length: count }, (_, i) => `message ${i}`);
 
 test("rows arrive in requests no larger than configured, and every row is settled once", async (context) => {
   const backend = new Backend(() => ok);
-  const { lane, events } = setUp(context, backend);
+  const { lane, events } = makeLane(context, backend);
   const receipt = new Settled();
   const batch = rowsOf(messages(95));
   lane.append(batch, receipt);
@@ -157,14 +109,14 @@ test("rows arrive in requests no larger than configured, and every row is settle
 
 test("a request waits for more rows no longer than maxWait", async (context) => {
   const backend = new Backend(() => ok);
-  const { lane } = setUp(context, backend);
+  const { lane } = makeLane(context, backend);
   lane.append(rowsOf(["alone"]), new Settled());
   await until(() => backend.stored.length === 1, "the row is sent by itself");
 });
 
 test("batches of different keys never share a request", async (context) => {
   const backend = new Backend(() => ok);
-  const { lane } = setUp(context, backend);
+  const { lane } = makeLane(context, backend);
   lane.append(rowsOf(["a"]), new Settled());
   const other = rowsOf(["b"]);
   other.origin = { ...other.origin, namespace: "other" };
@@ -179,7 +131,7 @@ test("a retry goes on until it is accepted, is told, and the output counts as re
     states.push(lane.state);
     return states.length < 6 ? { kind: "retry", code: "503", reason: "busy" } : ok;
   });
-  const { lane, events, lines } = setUp(context, backend);
+  const { lane, events, lines } = makeLane(context, backend);
   lane.append(rowsOf(messages(3)), new Settled());
   await lane.flush();
   assert.deepEqual(states, ["ok", "retrying", "retrying", "retrying", "retrying", "retrying"]);
@@ -196,7 +148,7 @@ test("what the backend asks for is waited for, by all requests of the output", a
     first = false;
     return { kind: "retry", code: "429", reason: "slow down", afterMs: 60_000 };
   });
-  const { lane } = setUp(context, backend);
+  const { lane } = makeLane(context, backend);
   lane.append(rowsOf(["a"]), new Settled());
   await until(() => lane.retryAfterMs > 0, "the gate is shut");
   lane.append(rowsOf(["b"]), new Settled());
@@ -219,7 +171,7 @@ test("of a mixed answer only the rows that ask for it go again, and the refused 
       rejected: [{ row: 2, type: "mapping", reason: "no number" }],
     };
   });
-  const { lane, folder, events } = setUp(context, backend);
+  const { lane, folder, events } = makeLane(context, backend);
   const receipt = new Settled();
   lane.append(rowsOf(messages(4)), receipt);
   await lane.flush();
@@ -227,10 +179,10 @@ test("of a mixed answer only the rows that ask for it go again, and the refused 
   assert.deepEqual([receipt.shippedRows, receipt.droppedRows], [3, 1]);
   assert.deepEqual([...receipt.reasons], ["mapping"]);
   assert.equal(events.dropped.get("mapping"), 1);
-  const [letter] = readFileSync(join(folder, "current.ndjson"), "utf8").trim().split("\n");
-  const { time, ...rest } = JSON.parse(letter ?? "") as Record<string, string>;
+  const [letter] = letters(folder);
+  const { time = "", ...rest } = letter ?? {};
   assert.deepEqual(rest, { type: "mapping", reason: "no number", entry: "message 2" });
-  assert.ok(!Number.isNaN(Date.parse(time ?? "")));
+  assert.ok(!Number.isNaN(Date.parse(time)));
   assert.equal(statSync(join(folder, "current.ndjson")).mode & 0o027, 0);
 });
 
@@ -238,13 +190,16 @@ test("a request that is refused as a whole is halved until the record at fault i
   const backend = new Backend((sent) =>
     sent.includes("poison") ? { kind: "split", code: "400", type: "malformed", reason: "can't read it" } : ok,
   );
-  const { lane, folder } = setUp(context, backend);
+  const { lane, folder } = makeLane(context, backend);
   const receipt = new Settled();
   lane.append(rowsOf([...messages(6), "poison", "last"]), receipt);
   await lane.flush();
   assert.deepEqual(backend.stored.toSorted(), [...messages(6), "last"].toSorted());
   assert.deepEqual([receipt.shippedRows, receipt.droppedRows], [7, 1]);
-  assert.match(readFileSync(join(folder, "current.ndjson"), "utf8"), /"entry":"poison"/);
+  assert.deepEqual(
+    letters(folder).map(({ entry }) => entry),
+    ["poison"],
+  );
   assert.ok(backend.sent.length <= 8, `${backend.sent.length} requests`);
 });
 
@@ -253,7 +208,7 @@ test("requests become smaller for a while after one was too large", async (conte
     sent.length > 3 ? { kind: "split", code: "413", type: "too_large", reason: "" } : ok,
   );
   const options = { ...quick, batch: { maxBytes: 1 << 20, maxRecords: 1000, maxWait: 1 } };
-  const { lane } = setUp(context, backend, options);
+  const { lane } = makeLane(context, backend, options);
   const large = Array.from({ length: 40 }, () => "x".repeat(30_000));
   lane.append(rowsOf(large), new Settled());
   await lane.flush();
@@ -266,12 +221,12 @@ test("requests become smaller for a while after one was too large", async (conte
 
 test("dead letters never take more than their limit, and none are written when it is 0", async (context) => {
   const backend = new Backend(() => ({ kind: "split", code: "400", type: "bad", reason: "r" }));
-  const { lane, folder } = setUp(context, backend, quick, 2000);
+  const { lane, folder } = makeLane(context, backend, quick, 2000);
   for (let i = 0; i < 20; i++) lane.append(rowsOf(messages(5)), new Settled());
   await lane.flush();
   const bytes = readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
   assert.ok(bytes > 1000 && bytes <= 2000, `${bytes} bytes`);
-  const none = setUp(context, backend, quick, 0);
+  const none = makeLane(context, backend, quick, 0);
   const receipt = new Settled();
   none.lane.append(rowsOf(["a"]), receipt);
   await none.lane.flush();
@@ -282,7 +237,7 @@ test("dead letters never take more than their limit, and none are written when i
 test("closing gives up what is in flight without settling it", async (context) => {
   const backend = new Backend(() => ok);
   backend.hold = true;
-  const { lane } = setUp(context, backend);
+  const { lane } = makeLane(context, backend);
   const receipt = new Settled();
   lane.append(rowsOf(["a"]), receipt);
   const flushed = lane.flush();
@@ -313,7 +268,7 @@ test("whatever a backend answers: rows = shipped + dropped, each stored or in a 
             .filter(({ row }) => !retry.includes(row) && row % (b + 2) === 1);
           return { kind: "mixed", code: "200", reason: "busy", retry, rejected };
         });
-        const { lane, folder } = setUp(context, backend);
+        const { lane, folder } = makeLane(context, backend);
         const receipts = batches.map((count, i) => {
           const receipt = new Settled();
           lane.append(rowsOf(Array.from({ length: count }, (_, row) => `${i}/${row}`)), receipt);
@@ -324,14 +279,9 @@ test("whatever a backend answers: rows = shipped + dropped, each stored or in a 
         receipts.forEach((receipt, i) => {
           assert.equal(receipt.shippedRows + receipt.droppedRows, batches[i]);
         });
-        const letters = existsSync(folder)
-          ? readFileSync(join(folder, "current.ndjson"), "utf8")
-              .trim()
-              .split("\n")
-              .map((line) => (JSON.parse(line) as { entry: string }).entry)
-          : [];
+        const dead = letters(folder).map(({ entry }) => entry);
         const all = batches.flatMap((count, i) => Array.from({ length: count }, (_, row) => `${i}/${row}`));
-        assert.deepEqual([...backend.stored, ...letters].toSorted(), all.toSorted());
+        assert.deepEqual([...backend.stored, ...dead].toSorted(), all.toSorted());
       },
     ),
     { numRuns: 60 },

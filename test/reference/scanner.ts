@@ -34,12 +34,15 @@ export interface ReferenceResult {
   rows: ReferenceRow[];
   /** Messages without an end, in the order of their first parts. */
   pending: Pending[];
+  /** The last place at which none was open, when one is. */
+  mark: Place | undefined;
 }
 
 /** Reads files, oldest first, each to its end. */
 export function scanFiles(files: readonly ReferenceFile[], options: ReferenceOptions): ReferenceResult {
   const rows: ReferenceRow[] = [];
   let pending: Pending[] = [];
+  let mark: Place | undefined;
   let last: Time = { seconds: 0, nanos: 0, digits: 0 };
   for (const file of files) {
     let offset = 0;
@@ -55,6 +58,7 @@ export function scanFiles(files: readonly ReferenceFile[], options: ReferenceOpt
       }
       last = line.time;
       let message = pending.find((open) => open.stream === line.stream);
+      if (pending.length === 0) mark = place;
       if (message === undefined) {
         message = { ...place, stream: line.stream, time: line.time, text: "", size: 0 };
         pending.push(message);
@@ -66,7 +70,7 @@ export function scanFiles(files: readonly ReferenceFile[], options: ReferenceOpt
       rows.push(makeRow(message, false, options));
     }
   }
-  return { rows, pending };
+  return { rows, pending, mark: pending.length > 0 ? mark : undefined };
 }
 
 /** The row of a message that is complete, or that is given up waiting for. */

@@ -1,6 +1,7 @@
 /**
  * An API server on loopback that lists and watches as the real one does (seen with kube-apiserver 1.34) and misbehaves on
  * script: compaction, hang-ups, silence, refusals. Holds pods and namespaces; knows nothing of what is not asked for here.
+ * More than 300 lines: one server, whose answers depend on one history.
  */
 import { readFileSync } from "node:fs";
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -42,6 +43,9 @@ export interface Asked {
 
 export class ApiServer {
   readonly asked: Asked[] = [];
+  /** Events that were created; refused while `eventsForbidden`. */
+  readonly events: Record<string, unknown>[] = [];
+  eventsForbidden = false;
   /** Bearer token that it takes; "" lets everyone in. */
   token = "";
   pageObjects = 500;
@@ -196,6 +200,14 @@ export class ApiServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname, searchParams: query } = new URL(request.url ?? "/", "http://server");
+    if (request.method === "POST" && /^\/api\/v1\/namespaces\/[^/]+\/events$/.test(pathname)) {
+      if (this.eventsForbidden) return fail(response, 403, "events is forbidden");
+      let body = "";
+      for await (const piece of request) body += String(piece);
+      this.events.push(JSON.parse(body) as Record<string, unknown>);
+      response.writeHead(201, { "content-type": "application/json" }).end(body);
+      return;
+    }
     const resource = /^\/api\/v1\/(pods|namespaces)$/.exec(pathname)?.[1] as Resource | undefined;
     if (resource === undefined) return fail(response, 404, "the server could not find the requested resource");
     const verb = query.has("watch") ? "watch" : "list";

@@ -190,7 +190,7 @@ function json(bytes: Buffer): unknown {
 }
 
 /** A small walk over valid JSON, since JSON.parse keeps silent about a key given twice. */
-function hasDuplicateKeys(text: string): boolean {
+export function hasDuplicateKeys(text: string): boolean {
   const open: (Set<string> | undefined)[] = [];
   const tokens = /"(?:[^"\\]|\\.)*"(\s*:)?|[{}[\]]/gs;
   for (const [token, colon] of text.matchAll(tokens)) {

@@ -24,11 +24,11 @@ export function httpOptions(endpoints: readonly string[], more: HttpVariations =
   };
 }
 
-/** @returns the port on loopback. */
-export async function listen(server: Server): Promise<number> {
+/** @param port 0: any. @returns the port on loopback. */
+export async function listen(server: Server, port = 0): Promise<number> {
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
+    server.listen(port, "127.0.0.1", resolve);
   });
   const address = server.address();
   return typeof address === "object" && address !== null ? address.port : 0;

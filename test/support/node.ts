@@ -2,6 +2,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import {
   appendFileSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -42,7 +43,7 @@ export class LogContainer {
   readonly #name: string;
   #restart = 0;
   #link = "";
-  #rotations = 0;
+  #rotations = 100_000;
 
   constructor(root: string, namespace: string, pod: string, container: string, uid: string) {
     this.#root = root;
@@ -85,10 +86,21 @@ export class LogContainer {
         renameSync(`${path}.tmp`, `${path}.gz`);
         unlinkSync(path);
       }
-    // Real names have a resolution of a second; tests rotate faster, so they count.
-    const stamp = `20261122-${String(100000 + this.#rotations++)}`;
-    renameSync(this.file, `${this.file}.${stamp}`);
+    renameSync(this.file, this.stamped());
     writeFileSync(this.file, "", { flag: "a" });
+  }
+
+  /** The name that the next rotation gives. Real ones have a resolution of a second; tests rotate faster, so they count. */
+  stamped(): string {
+    let name: string;
+    do name = `${this.file}.20261122-${String(this.#rotations++).padStart(6, "0")}`;
+    while (existsSync(name) || existsSync(`${name}.gz`));
+    return name;
+  }
+
+  /** Sets the clock that names come from. */
+  setClock(count: number): void {
+    this.#rotations = count;
   }
 
   /** The container ends and starts again: another file, another link. */

@@ -1,22 +1,27 @@
 /** Everything from the files to the lane's door, on real files: what an output would be given, kept as records. */
 import type { Receipt } from "../../agent/acks.ts";
 import { type Batch, DROPPED, STDERR, TRUNCATED, UNPARSED } from "../../agent/batch.ts";
-import { systemClock } from "../../agent/clock.ts";
+import { type Clock, systemClock } from "../../agent/clock.ts";
 import { Consumer, type ConsumerOptions, type Routing } from "../../agent/consumer.ts";
+import type { Cursor } from "../../agent/cursor.ts";
+import { CHUNK_BYTES } from "../../agent/lines.ts";
 import type { ContainerLog, Origin } from "../../agent/pods/origin.ts";
 import { Checkpoints } from "../../agent/tail/checkpoints.ts";
+import { Descriptors } from "../../agent/tail/descriptors.ts";
 import { Tailer } from "../../agent/tail/discover.ts";
 import { type KeptLog, keepLog } from "./quiet-log.ts";
 
 export interface KeptRecord {
   readonly id: string;
   readonly pod: string;
+  readonly uid: string;
   readonly restart: number;
   readonly message: string;
   readonly stream: "stdout" | "stderr";
   readonly truncated: boolean;
   readonly unparsed: boolean;
   readonly size: number;
+  shipped: boolean;
   settle(how: "shipped" | "dropped"): void;
 }
 
@@ -36,6 +41,7 @@ function originOf(log: ContainerLog): Origin {
 
 export class Reader {
   readonly records: KeptRecord[] = [];
+  readonly losses: { readonly bytes: number; readonly reason: string }[] = [];
   readonly kept: KeptLog;
   readonly tailer: Tailer;
   readonly consumer: Consumer;
@@ -48,6 +54,8 @@ export class Reader {
     checkpoints: Checkpoints,
     kept: KeptLog,
     options: Partial<ConsumerOptions>,
+    descriptors: Descriptors,
+    clock: Clock,
     routing: Routing,
   ) {
     this.kept = kept;
@@ -60,15 +68,16 @@ export class Reader {
         partialTimeout: 60_000,
         format: "auto",
         maxRecordBytes: 1 << 20,
+        maxBacklog: { bytes: 0 },
         ...options,
       },
       { origin: originOf, settled: () => true },
       routing,
       { append: (batch, receipt) => this.#keep(batch, receipt) },
       checkpoints,
-      systemClock,
+      clock,
       kept.log,
-      { read: () => {}, dropped: () => {} },
+      { read: () => {}, dropped: () => {}, lost: (bytes, reason) => this.losses.push({ bytes, reason }) },
       (chain) => {
         const file = this.consumer.cursors.get(chain)?.file;
         if (file !== undefined) chain.trim(file);
@@ -82,7 +91,8 @@ export class Reader {
         onChange: (chain) => this.consumer.wake(chain),
         onGone: () => {},
       },
-      systemClock,
+      descriptors,
+      clock,
       kept.log,
     );
   }
@@ -91,13 +101,17 @@ export class Reader {
     root: string,
     options: Partial<ConsumerOptions> = {},
     accepting = true,
+    descriptors = new Descriptors(512),
+    clock: Clock = systemClock,
     routing: Routing = NO_PROCESSORS,
   ): Promise<Reader> {
     const kept = keepLog();
-    const reader = new Reader(root, await Checkpoints.open(`${root}/state`, kept.log), kept, options, routing);
+    const checkpoints = await Checkpoints.open(`${root}/state`, kept.log);
+    const reader = new Reader(root, checkpoints, kept, options, descriptors, clock, routing);
     reader.accepting = accepting;
     reader.consumer.start();
     await reader.tailer.start();
+    reader.consumer.forgetGone();
     return reader;
   }
 
@@ -121,12 +135,27 @@ export class Reader {
       dropped += ledger.droppedTotal;
       byRule += ledger.droppedTotal - (ledger.dropped.get("test") ?? 0);
     }
-    const kept = this.records.reduce((sum, { size }) => sum + size, 0);
+    const followed = new Set([...this.consumer.cursors.keys()].map(({ segments }) => segments[0]?.log.uid));
+    const kept = this.records.reduce((sum, { size, uid }) => sum + (followed.has(uid) ? size : 0), 0);
     let unfinished = 0;
     for (const { pendingBytes } of this.consumer.cursors.values()) unfinished += pendingBytes;
-    if (read !== kept + byRule + unfinished && this.consumer.cursors.size > 0)
+    if (read !== kept + byRule + unfinished)
       throw new Error(`${read} bytes read, ${kept} in rows, ${byRule} dropped, ${unfinished} in unfinished messages`);
     return { read, shipped, pending, dropped };
+  }
+
+  /** Everything that there is to see now is seen and read, as far as the budget goes. */
+  async look(): Promise<void> {
+    await this.tailer.look();
+    this.consumer.retryUnsettled();
+    const deadline = Date.now() + 60_000;
+    for (let turns = 0, quiet = 0; quiet < 3; turns++) {
+      if (Date.now() > deadline)
+        throw new Error(`reading gets no further: ${[...this.consumer.cursors.values()].map(where).join("; ")}`);
+      await new Promise((resolve) => setImmediate(resolve));
+      if (turns % 100 === 99) this.consumer.retryUnsettled();
+      quiet = this.consumer.waiting && this.consumer.budget.fits(CHUNK_BYTES) ? 0 : quiet + 1;
+    }
   }
 
   /** As after a kill: checkpoints as they were last saved are all that is left. */
@@ -146,6 +175,8 @@ export class Reader {
       const record: KeptRecord = {
         id: `${generation.key}-${batch.offset[row]}`,
         pod: batch.origin.pod,
+        uid: batch.origin.uid,
+        shipped: false,
         restart: batch.origin.restart,
         message: batch.bytes.toString("utf8", batch.from[row], batch.to[row]),
         stream: (flags & STDERR) !== 0 ? "stderr" : "stdout",
@@ -155,7 +186,8 @@ export class Reader {
         settle: (how) => {
           if (settled) return;
           settled = true;
-          if (how === "shipped") receipt.shipped(1, size);
+          record.shipped = how === "shipped";
+          if (record.shipped) receipt.shipped(1, size);
           else receipt.dropped(1, size, "test");
         },
       };
@@ -163,4 +195,12 @@ export class Reader {
       if (this.accepting) record.settle("shipped");
     }
   }
+}
+
+/** For messages of failed tests. */
+function where({ chain, file, offset, ready }: Cursor): string {
+  const files = chain.files.map(
+    (known) => `${known.path.slice(-25)} ${known.size} ${known.final} ${known.left}${known.gone}`,
+  );
+  return `${ready} ${file?.path.slice(-25)} ${offset} of ${files.join(", ")}`;
 }

@@ -24,6 +24,8 @@ source:
   format: auto
   maxRecordBytes: 1MiB
   partialTimeout: 5s
+  hold:
+    maxBytes: 2GiB
 kubernetes:
   enabled: true
   kubeconfig: ""
@@ -48,6 +50,7 @@ outputs:
     match: {}
     processors: []
     memory: 32MiB
+    maxBacklog: 0
     batch:
       maxBytes: 4MiB
       maxRecords: 20000

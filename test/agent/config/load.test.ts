@@ -35,18 +35,23 @@ const WRONG: Readonly<Record<string, readonly [string, readonly string[]]>> = {
   "a key of another type": [
     "outputs: [{ name: a, type: console, index: x }]",
     [
-      "1:37: outputs[0].index: unknown key; allowed are name, match, processors, memory, batch, request, retry, deadLetter, tls, auth, type, format",
+      "1:37: outputs[0].index: unknown key; allowed are name, match, processors, memory, maxBacklog, batch, request, retry, deadLetter, tls, auth, type, format",
     ],
   ],
   "a type that does not exist": [
     "outputs:\n  - name: a\n    type: loki\n",
-    ['3:11: outputs[0].type: "loki" is wrong; allowed are elasticsearch, console, file'],
+    ['3:11: outputs[0].type: "loki" is wrong; allowed are elasticsearch, stackdriver, console, file'],
   ],
   "a type with a typo": [
     "outputs:\n  - name: a\n    type: consoel\n",
-    ['3:11: outputs[0].type: "consoel" is wrong; allowed are elasticsearch, console, file; did you mean "console"?'],
+    [
+      '3:11: outputs[0].type: "consoel" is wrong; allowed are elasticsearch, stackdriver, console, file; did you mean "console"?',
+    ],
   ],
-  "no type": ["outputs:\n  - name: a\n", ["2:5: outputs[0].type: missing; allowed are elasticsearch, console, file"]],
+  "no type": [
+    "outputs:\n  - name: a\n",
+    ["2:5: outputs[0].type: missing; allowed are elasticsearch, stackdriver, console, file"],
+  ],
   "a wrong type": [
     `source:\n  include: /var/log/*.log\n${CONSOLE}`,
     ['2:12: source.include: "/var/log/*.log" is wrong; it must be a list'],
@@ -147,6 +152,18 @@ const WRONG: Readonly<Record<string, readonly [string, readonly string[]]>> = {
       "6:20: outputs[1].tls.caFile: can't be read (ENOENT: no such file or directory, open '/nowhere/ca.pem'); mount the file there, or correct the path",
     ],
   ],
+  "a project's name in place of its ID": [
+    "outputs:\n  - { name: a, type: stackdriver, projectId: My Project }\n",
+    [
+      '2:46: outputs[0].projectId: "My Project" is wrong; it must be the ID of a project, not its name or number: 6 to 30 lower-case letters, digits or dashes',
+    ],
+  ],
+  "a credentials file that is missing": [
+    "outputs:\n  - { name: a, type: stackdriver, credentialsFile: /nowhere/key.json }\n",
+    [
+      "2:52: outputs[0].credentialsFile: can't be read (ENOENT: no such file or directory, open '/nowhere/key.json'); mount the file there, or correct the path",
+    ],
+  ],
   "a key twice, and what else is wrong": [
     `logLevel: loud\nclusterName: a\nclusterName: b\n${CONSOLE}`,
     [
@@ -207,19 +224,14 @@ for (const [name, [text, expected]] of Object.entries(WRONG))
   });
 
 test("keys of what does not exist yet are refused as unknown", (context) => {
-  const text = `source: { hold: {} }
+  const text = `source: {}
 outputs:
-  - { name: a, type: elasticsearch, endpoints: [http://es], maxBacklog: 0, setupTemplate: true }
-  - { name: b, type: stackdriver }
+  - { name: a, type: elasticsearch, endpoints: [http://es], setupTemplate: true }
+  - { name: b, type: kafka }
 `;
   assert.deepEqual(
     problemsOf(context, text).map((problem) => problem.replace(/; .*/, "")),
-    [
-      "1:11: source.hold: unknown key",
-      "3:61: outputs[0].maxBacklog: unknown key",
-      "3:76: outputs[0].setupTemplate: unknown key",
-      '4:22: outputs[1].type: "stackdriver" is wrong',
-    ],
+    ["3:61: outputs[0].setupTemplate: unknown key", '4:22: outputs[1].type: "kafka" is wrong'],
   );
 });
 

@@ -78,7 +78,7 @@ test("a message that began in an earlier file has that file's generation and off
     first.map((row) => [row.message, row.generation, row.offset, row.size]),
     [["ab", "old", 100, 2 * line]],
   );
-  assert.deepEqual(scanner.pendingFrom, { generation: old, offset: 100 + line });
+  assert.deepEqual(scanner.pendingFrom, { generation: old, offset: 100 });
   assert.equal(scanner.pendingBytes, 2 * line);
   const rest = flushRows(scanner, next);
   assert.deepEqual(
@@ -91,15 +91,16 @@ test("a message that began in an earlier file has that file's generation and off
   assert.equal(scanner.pendingFrom, undefined);
 });
 
-test("the oldest pending message is the one to go back to, whichever stream ends first", () => {
+test("while messages overlap, the place to go back to is the first one's beginning: from there none comes in pieces", () => {
   const scanner = newScanner(1024);
   const line = HEADER.length + 2;
   scanText(scanner, `${TIME} stderr P 1\n${TIME} stdout P a\n${TIME} stdout F b\n`);
   assert.equal(scanner.pendingFrom?.offset, 0);
   scanText(scanner, `${TIME} stdout P a\n${TIME} stderr F 2\n`, { offset: 3 * line });
-  assert.equal(scanner.pendingFrom?.offset, 3 * line);
+  assert.equal(scanner.pendingFrom?.offset, 0);
   scanText(scanner, `${TIME} stdout F b\n`, { offset: 5 * line });
-  assert.equal(scanner.pendingFrom, undefined);
+  scanText(scanner, `${TIME} stdout P a\n`, { offset: 6 * line });
+  assert.equal(scanner.pendingFrom?.offset, 6 * line);
 });
 
 test("the head of a huge CRI line is a cut message, and the next line is untouched", () => {

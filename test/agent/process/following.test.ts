@@ -18,7 +18,7 @@ function setUp(context: TestContext, processors: string, output = ""): Setting {
   const root = temporaryFolder(context);
   const plan = planOf(context, processors, output);
   const start: Setting["start"] = async (accepting = true, options = {}) => {
-    const reader = await Reader.start(root, options, accepting, plan);
+    const reader = await Reader.start(root, options, accepting, undefined, undefined, plan);
     context.after(() => reader.stop());
     return reader;
   };

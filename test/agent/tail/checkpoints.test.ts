@@ -12,6 +12,9 @@ const at = (offset: number): SavedPosition => ({
   fingerprint: "f",
   offset,
   time: [1, 2, 9],
+  marker: "m",
+  size: 100,
+  done: [],
   path: "/p/0.log",
 });
 

@@ -177,6 +177,19 @@ test("a container that restarts goes on in its next file, and its unfinished las
   );
 });
 
+test("runs that are there together are read from the first, in whatever order their links are found", async (context) => {
+  const { root, node } = setUp(context);
+  const container = node.container("web");
+  for (let run = 0; run < 4; run++) {
+    container.write(`run ${run}`);
+    renameSync(container.link, join(root, "containers", `${9 - run}.log`));
+    if (run < 3) container.restart();
+  }
+  const reader = await follow(context, root);
+  await until(() => reader.records.length >= 4, "four lines");
+  assert.deepEqual(reader.messages, ["run 0", "run 1", "run 2", "run 3"]);
+});
+
 test("a deleted pod is read to its end from the open file, and then let go", async (context) => {
   const { root, node } = setUp(context);
   const container = node.container("web");

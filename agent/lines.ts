@@ -1,0 +1,186 @@
+/**
+ * LineReader: reads one file, plain or compressed, forward from an offset, and gives a scanner complete lines. Holes of NULs
+ * and lines longer than any record may be take constant memory. It notices when the bytes before its offset are no
+ * longer those that it has read.
+ */
+import type { Rows } from "./batch.ts";
+import type { Scanner } from "./parse/scanner.ts";
+import type { LogFile } from "./tail/file.ts";
+import type { GunzipReader } from "./tail/gunzip.ts";
+import { MARKER_BYTES } from "./tail/identity.ts";
+
+/** One read: at most this much in flight for a turn, so that no file keeps the others waiting. */
+export const CHUNK_BYTES = 64 * 1024;
+const NEWLINE = 0x0a;
+
+export class LineReader {
+  readonly file: LogFile;
+  readonly #scanner: Scanner;
+  readonly #maxLineBytes: number;
+  #offset: number;
+  #gunzip: GunzipReader | undefined;
+  /** NULs at #offset: a hole that was read past. */
+  #nuls = 0;
+  /** So many bytes behind them hold no line end. */
+  #searched = 0;
+  /** The last bytes before #offset, as they were read; empty where they are not known. */
+  readonly #marker = Buffer.allocUnsafe(MARKER_BYTES);
+  #markerLength = 0;
+  /** A compressed file was read to its end. */
+  atEnd = false;
+  /** Why a compressed file ended before its end; "" when it did not. */
+  damage = "";
+
+  /** @param offset of the uncompressed file, at the head of a line. @param maxRecordBytes how much of a line is wanted. */
+  constructor(file: LogFile, offset: number, scanner: Scanner, maxRecordBytes: number) {
+    this.file = file;
+    this.#offset = offset;
+    this.#scanner = scanner;
+    this.#maxLineBytes = maxRecordBytes + CHUNK_BYTES;
+  }
+
+  /** Up to here all bytes are in rows or in the scanner's unfinished messages. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Whether a read may find the end of a line. */
+  get hasMore(): boolean {
+    return !this.atEnd && this.file.size > this.#offset + this.#nuls + this.#searched;
+  }
+
+  /** Whether a compressed file is being unpacked, which takes memory. */
+  get unpacking(): boolean {
+    return this.#gunzip !== undefined;
+  }
+
+  /** Goes on behind lines that nobody wants. @param last nothing comes behind them. */
+  passTo(offset: number, last: boolean): void {
+    this.moveTo(offset);
+    if (last) this.atEnd = true;
+    else this.#searched = this.file.size - offset;
+  }
+
+  moveTo(offset: number): void {
+    this.#offset = offset;
+    this.#nuls = 0;
+    this.#searched = 0;
+    this.#markerLength = 0;
+  }
+
+  /** Whether the bytes before the offset are still those that were read. */
+  continues(): boolean {
+    const length = this.#markerLength;
+    if (length === 0 || this.file.compressed) return true;
+    const seen = Buffer.allocUnsafe(length);
+    const got = this.file.read(seen, 0, length, this.#offset - length);
+    return got === length && seen.compare(this.#marker, 0, length) === 0;
+  }
+
+  /**
+   * Reads until the end of at least one line is in sight, or all of a file that gets no more bytes, and scans it into
+   * `rows`. @param now monotonic milliseconds. @returns raw bytes that became rows or parts of unfinished messages; 0 when there was no whole line.
+   */
+  async read(rows: Rows, now: number): Promise<number> {
+    const { file } = this;
+    const taken = await this.#chunk(rows);
+    this.#offset += taken;
+    // It has grown since the last look.
+    if (this.#offset > file.size) file.resize(this.#offset, now);
+    return taken;
+  }
+
+  close(): void {
+    this.#gunzip?.close();
+    this.#gunzip = undefined;
+  }
+
+  async #fill(rows: Rows, length: number, offset: number): Promise<number> {
+    const { file } = this;
+    rows.used = 0;
+    rows.reserve(length + CHUNK_BYTES);
+    if (!file.compressed) return file.read(rows.bytes, 0, length, offset);
+    this.#gunzip ??= file.gunzip();
+    return this.#gunzip.read(rows.bytes, 0, length, offset);
+  }
+
+  /** Reads until the end of at least one line is in sight. @returns raw bytes that became rows or pending parts. */
+  async #chunk(rows: Rows): Promise<number> {
+    const { file } = this;
+    for (let length = CHUNK_BYTES; ; ) {
+      const from = this.#offset + this.#nuls;
+      if (this.#searched >= this.#maxLineBytes) return this.#huge(rows, from);
+      const got = await this.#fill(rows, length, from);
+      const end = rows.bytes.subarray(0, got).lastIndexOf(NEWLINE) + 1;
+      if (end > 0) return this.#scan(rows, end, from, false);
+      if (got > 0 && isHole(rows.bytes, got)) {
+        // A crash or a truncation left it; it may be gigabytes long.
+        this.#nuls += got;
+        this.#searched = 0;
+        length = CHUNK_BYTES;
+        await breathe();
+        continue;
+      }
+      this.#searched = got;
+      if (got === length) {
+        length = Math.min(length * 4, this.#maxLineBytes);
+        continue;
+      }
+      // The file ends within a line: it is read when the rest is there, or nothing more will come.
+      if (file.compressed) {
+        file.size = from + got;
+        this.atEnd = got === 0;
+        this.damage = this.#gunzip?.damage ?? "";
+      }
+      if (!file.final || got + this.#nuls === 0) return 0;
+      // What stands behind the last line end of a file that gets no more bytes is a line of its own.
+      return this.#scan(rows, got, from, true);
+    }
+  }
+
+  #scan(rows: Rows, length: number, from: number, final: boolean): number {
+    rows.used = length;
+    this.#markerLength = Math.min(length, MARKER_BYTES);
+    rows.bytes.copy(this.#marker, 0, length - this.#markerLength, length);
+    this.#scanner.scan(rows, 0, length, from, final, this.#nuls);
+    return this.#taken(length);
+  }
+
+  /** @returns the bytes that a line of this length stands for: those of the hole before it too. */
+  #taken(length: number): number {
+    const all = this.#nuls + length;
+    this.#nuls = 0;
+    this.#searched = 0;
+    return all;
+  }
+
+  /** A line longer than any record may be: only its head is kept, and its end looked for. */
+  async #huge(rows: Rows, from: number): Promise<number> {
+    for (;;) {
+      const got = await this.#fill(rows, CHUNK_BYTES, from + this.#searched);
+      const end = rows.bytes.subarray(0, got).indexOf(NEWLINE);
+      this.#searched += end < 0 ? got : end + 1;
+      if (end < 0 && got === CHUNK_BYTES) {
+        await breathe();
+        continue;
+      }
+      if (end < 0 && !this.file.final) return 0;
+      const rawSize = this.#searched;
+      const head = await this.#fill(rows, Math.min(this.#maxLineBytes, rawSize), from);
+      rows.used = head;
+      this.#markerLength = 0;
+      this.#scanner.scanHuge(rows, 0, head, from, rawSize + this.#nuls, this.#nuls);
+      return this.#taken(rawSize);
+    }
+  }
+}
+
+function isHole(bytes: Buffer, length: number): boolean {
+  for (let at = 0; at < length; at++) if (bytes[at] !== 0) return false;
+  return true;
+}
+
+/** Lets timers and sockets have their turn in the middle of something long. */
+function breathe(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

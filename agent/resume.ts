@@ -1,0 +1,91 @@
+/** From a place in a container's chain to what a checkpoint holds of it, and back after a restart. */
+import type { Position } from "./acks.ts";
+import { restoreAhead, saveAhead } from "./ahead.ts";
+import type { ScannerOptions } from "./parse/scanner.ts";
+import { seekAfter } from "./seek.ts";
+import type { Chain } from "./tail/chain.ts";
+import type { SavedPosition } from "./tail/checkpoints.ts";
+import { endOfLines, type LogFile } from "./tail/file.ts";
+
+export interface Restored {
+  /** Where reading goes on; undefined: at the chain's first file. */
+  readonly position: Position | undefined;
+  /** Bytes that are known to have gone unread; Infinity: some may have. */
+  readonly lost: number;
+}
+
+/** @returns undefined while the file is not known yet: it is read from its beginning anyway. */
+export function save(chain: Chain, position: Position): SavedPosition | undefined {
+  const { files } = chain;
+  const { file, offset, time } = position;
+  if (file.fingerprint === "") return undefined;
+  const done = files.slice(0, files.indexOf(file)).flatMap(({ fingerprint }) => fingerprint || []);
+  return {
+    restart: file.log.restart,
+    fingerprint: file.fingerprint,
+    offset,
+    time,
+    ...saveAhead(chain, position),
+    marker: markerOf(file, offset),
+    size: Number.isFinite(file.size) ? file.size : 0,
+    done,
+    path: file.path,
+  };
+}
+
+/** @param fresh the output runs for the very first time, and found the chain at its start. */
+export function restore(
+  chain: Chain,
+  saved: SavedPosition | undefined,
+  options: ScannerOptions & { readonly startAt: "beginning" | "end" },
+  fresh: boolean,
+): Restored {
+  const { last } = chain;
+  if (saved === undefined) {
+    if (!fresh || options.startAt === "beginning" || last === undefined) return { position: undefined, lost: 0 };
+    return { position: { file: last, offset: endOfLines(last), time: [0, 0, 0] }, lost: 0 };
+  }
+  const file = chain.files.find(
+    ({ log, fingerprint }) => log.restart === saved.restart && fingerprint === saved.fingerprint,
+  );
+  if (file === undefined) {
+    const unread = chain.files.filter(({ fingerprint }) => !saved.done.includes(fingerprint));
+    // Names go by the clock, which may have been set back: what was read before is not read again.
+    const [first] = unread;
+    const position: Position | undefined = first && { file: first, offset: 0, time: saved.time };
+    if (first !== undefined)
+      chain.putBehind(
+        first,
+        before(chain, first).filter((other) => unread.includes(other)),
+      );
+    return { position, lost: saved.size > saved.offset ? saved.size - saved.offset : Number.POSITIVE_INFINITY };
+  }
+  const younger = before(chain, file).filter(
+    ({ fingerprint }) => fingerprint !== "" && !saved.done.includes(fingerprint),
+  );
+  if (younger.length > 0) chain.putBehind(file, younger);
+  const offset = offsetIn(file, saved, options);
+  return { position: { file, offset, time: saved.time, ...restoreAhead(chain, saved) }, lost: 0 };
+}
+
+function before({ files }: Chain, file: LogFile): LogFile[] {
+  return files.slice(0, files.indexOf(file));
+}
+
+/** After a power loss a file may be shorter than it was, hold NULs at its end, and have grown again since. */
+function offsetIn(file: LogFile, saved: SavedPosition, options: ScannerOptions): number {
+  if (file.compressed) return saved.offset;
+  if (file.size < saved.offset) return file.size;
+  const marker = markerOf(file, saved.offset);
+  if (saved.marker === "" || marker === saved.marker) return saved.offset;
+  return seekAfter(file, options, 0, saved.time);
+}
+
+function markerOf(file: LogFile, offset: number): string {
+  try {
+    return file.markerAt(offset);
+  } catch {
+    // Renamed or deleted this moment.
+    return "";
+  }
+}

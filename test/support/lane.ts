@@ -1,0 +1,65 @@
+/** A lane around an output, and what it told of its work. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Receipt } from "../../agent/acks.ts";
+import { systemClock } from "../../agent/clock.ts";
+import { DeadLetter } from "../../outputs/dead-letter.ts";
+import { Lane, type LaneOptions } from "../../outputs/lane.ts";
+import type { Output } from "../../outputs/output.ts";
+import { temporaryFolder } from "./program.ts";
+import { keepLog } from "./quiet-log.ts";
+
+export class Settled implements Receipt {
+  shippedRows = 0;
+  droppedRows = 0;
+  bytes = 0;
+  readonly reasons = new Set<string>();
+  shipped(rows: number, bytes: number): void {
+    this.shippedRows += rows;
+    this.bytes += bytes;
+  }
+  dropped(rows: number, bytes: number, reason: string): void {
+    this.droppedRows += rows;
+    this.bytes += bytes;
+    this.reasons.add(reason);
+  }
+}
+
+export const quick: LaneOptions = {
+  batch: { maxBytes: 1000, maxRecords: 10, maxWait: 1 },
+  request: { timeout: 10_000, concurrency: 2 },
+  retry: { initialDelay: 1, maxDelay: 2 },
+};
+
+export function makeLane(
+  context: { after(done: () => unknown): void },
+  output: Output,
+  options: LaneOptions = quick,
+  deadLetterBytes = 1 << 20,
+) {
+  const folder = join(temporaryFolder(context), "dead-letter");
+  const { log, lines } = keepLog();
+  const events = { delivered: 0, dropped: new Map<string, number>(), codes: [] as string[], retried: 0 };
+  const lane = new Lane("out", output, options, new DeadLetter(folder, deadLetterBytes), systemClock, log, {
+    delivered: (rows) => {
+      events.delivered += rows;
+    },
+    dropped: (rows, type) => void events.dropped.set(type, (events.dropped.get(type) ?? 0) + rows),
+    attempt: (code) => events.codes.push(code),
+    retried: () => {
+      events.retried++;
+    },
+  });
+  context.after(() => lane.close());
+  return { lane, folder, lines, events };
+}
+
+/** The dead letters in a folder, oldest first. */
+export function letters(folder: string): { time: string; type: string; reason: string; entry: string }[] {
+  const file = join(folder, "current.ndjson");
+  if (!existsSync(file)) return [];
+  return readFileSync(file, "utf8")
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line));
+}
