@@ -100,7 +100,7 @@ export class Consumer implements Holder {
   /** Monotonic milliseconds when a byte last moved in or out. */
   movedAt = 0;
 
-  /** @param onLeft called when a file was read to its end and left. @param onDone called once the last byte of a vanished container is settled. */
+  /** @param onLeft called when all of a file is settled. @param onDone called once the last byte of a vanished container is settled. */
   constructor(
     options: ConsumerOptions,
     origins: Origins,
@@ -149,12 +149,17 @@ export class Consumer implements Holder {
   attach(chain: Chain, early: boolean): void {
     const saved = this.#checkpoints.get(this.name, chain.key);
     const start = restore(chain, saved, this.#options, early && this.#firstRun);
+    let file = start.position?.file;
     const cursor = new Cursor(chain, this.#options, new ProcessorChain(this.#routing), start.position, {
       settled: (bytes) => {
         this.budget.give(bytes);
         this.movedAt = this.#clock.monotonic();
       },
-      committed: (position) => this.#commit(cursor, position),
+      committed: (position) => {
+        this.#commit(cursor, position);
+        if (position.file !== file) this.#onLeft(chain);
+        file = position.file;
+      },
       lost: (range) => this.#losses.report(chain.key, range),
     });
     this.cursors.set(chain, cursor);
@@ -175,6 +180,15 @@ export class Consumer implements Holder {
       if (saved.size > saved.offset) this.#losses.reportGone(key, saved, saved.size - saved.offset);
       this.#checkpoints.delete(this.name, key);
     }
+  }
+
+  /** Stops reading a chain. Its checkpoint stays, in case it is followed again. */
+  detach(chain: Chain): void {
+    const cursor = this.cursors.get(chain);
+    if (cursor === undefined) return;
+    this.cursors.delete(chain);
+    cursor.close();
+    add(this.#counted, cursor.scanner.counts);
   }
 
   /** Something about the chain changed: it grew, or has another file. */
@@ -218,6 +232,7 @@ export class Consumer implements Holder {
 
   /** Whether bytes could be read that are not. */
   get waiting(): boolean {
+    if (this.#stopping) return false;
     for (const cursor of this.cursors.values()) if (cursor.ready) return true;
     return false;
   }
@@ -232,6 +247,7 @@ export class Consumer implements Holder {
         });
         continue;
       }
+      if (this.cursors.get(cursor.chain) !== cursor) continue;
       const log = cursor.file?.log ?? cursor.chain.files[0]?.log;
       if (log !== undefined && !this.#origins.settled(log)) {
         this.#unsettled.add(cursor);
@@ -274,6 +290,8 @@ export class Consumer implements Holder {
     } catch (error) {
       const code = errorCode(error);
       if (code === "") throw error;
+      // Detached meanwhile, and its files are closed.
+      if (this.cursors.get(cursor.chain) !== cursor) return;
       // Renamed between two looks: the next one finds it.
       if (code !== "ENOENT" && code !== "ESTALE" && this.#throttle.pass(`${cursor.chain.key} ${code}`) >= 0)
         this.#log.warn(

@@ -9,14 +9,14 @@ const STUCK_MS = 60_000;
 /** What health looks at of each output. */
 interface Watched {
   readonly consumer: { readonly name: string; readonly waiting: boolean; readonly movedAt: number };
-  readonly lane: { readonly state: string };
+  readonly lane: { readonly state: string; readonly isAwaited: boolean };
 }
 
 export class Health {
   readonly #clock: Clock;
   readonly #pipelines: () => readonly Watched[];
-  /** Since when each output has had bytes waiting without an excuse. */
-  readonly #waitingSince = new Map<string, number>();
+  /** Since when each output has had bytes waiting without an excuse. One that is rebuilt begins anew. */
+  readonly #waitingSince = new WeakMap<Watched["consumer"], number>();
 
   constructor(clock: Clock, pipelines: () => readonly Watched[]) {
     this.#clock = clock;
@@ -28,12 +28,12 @@ export class Health {
     const now = this.#clock.monotonic();
     const reasons: string[] = [];
     for (const { consumer, lane } of this.#pipelines()) {
-      if (!consumer.waiting || lane.state !== "ok") {
-        this.#waitingSince.delete(consumer.name);
+      if (!consumer.waiting || lane.state !== "ok" || lane.isAwaited) {
+        this.#waitingSince.delete(consumer);
         continue;
       }
-      const since = Math.max(this.#waitingSince.get(consumer.name) ?? now, consumer.movedAt);
-      this.#waitingSince.set(consumer.name, since);
+      const since = Math.max(this.#waitingSince.get(consumer) ?? now, consumer.movedAt);
+      this.#waitingSince.set(consumer, since);
       if (now - since >= STUCK_MS)
         reasons.push(
           `output ${consumer.name}: bytes wait, the backend is not at fault, and nothing has moved for ${Math.round((now - since) / 1000)} s`,

@@ -1,15 +1,16 @@
 /** The command line. Exit status: 0 fine, 1 can't go on, 2 wrong usage or configuration. */
-import { hostname } from "node:os";
 import { parseArgs } from "node:util";
-import { Agent } from "./agent.ts";
-import { systemClock } from "./clock.ts";
-import { effectiveYaml } from "./config/effective.ts";
-import { formatProblem, type Loaded, loadConfig } from "./config/load.ts";
-import { jsonSchema } from "./config/schema.ts";
-import { runDemo } from "./demo.ts";
+import { type Command, type Options, print } from "./commands/command.ts";
+import { config } from "./commands/config.ts";
+import { demo } from "./commands/demo.ts";
+import { explain } from "./commands/explain.ts";
+import { replay } from "./commands/replay.ts";
+import { run } from "./commands/run.ts";
+import { schema } from "./commands/schema.ts";
+import { status } from "./commands/status.ts";
+import { tap } from "./commands/tap.ts";
+import { validate } from "./commands/validate.ts";
 import { errorCode, errorText, FatalError, UsageError } from "./errors.ts";
-import { explain as explainLog } from "./explain.ts";
-import { createLog, type Log } from "./log.ts";
 import { VERSION } from "./version.ts";
 
 const DEFAULT_CONFIG = "/etc/tailrace/config.yaml";
@@ -20,34 +21,42 @@ const HELP = `tailrace ${VERSION}: follows the container logs of a Kubernetes no
   tailrace validate [-c FILE]    check a configuration and print every problem; --no-files: don't look for secret files
   tailrace config [-c FILE]      print the effective configuration, all defaults filled in, secrets masked
   tailrace schema                print the configuration's JSON Schema
+  tailrace status [-c FILE]      ask a running agent how its outputs and containers are; --pod GLOB, --json
+  tailrace tap [-c FILE]         show the records that pass through a running agent;
+                                 --namespace, --pod, --container, --output GLOB, --json
+  tailrace replay [-c FILE] OUTPUT
+                                 send an output's dead letters again; what is accepted leaves the file
   tailrace explain [-c FILE] LOGFILE
                                  read a log (-: standard input) and tell what would become of each record; sends nothing
   tailrace demo                  no cluster needed: write sample pods' logs, run the agent on them, print the records
 
   -c, --config FILE   default ${DEFAULT_CONFIG}
+      --admin URL     where the running agent's status page is; default: admin.uiListen of the configuration
   -h, --help          this text
   -v, --version       the version
 
 Exit status: 0 fine, 1 can't go on, 2 wrong usage or configuration.
 `;
 
-interface Options {
-  readonly config: string;
-  readonly checkFiles: boolean;
-  /** What stands behind the command. */
-  readonly rest: readonly string[];
+interface Entry {
+  readonly run: Command;
+  /** Options that it takes beside --config. */
+  readonly options?: readonly (keyof Options)[];
+  /** What its argument is called in messages. */
+  readonly argument?: string;
 }
 
-const COMMANDS: Record<string, (options: Options) => Promise<number>> = {
-  run,
-  validate,
-  config,
-  schema,
-  explain,
-  demo,
+const COMMANDS: Readonly<Record<string, Entry>> = {
+  run: { run },
+  validate: { run: validate, options: ["no-files"] },
+  config: { run: config },
+  schema: { run: schema },
+  status: { run: status, options: ["pod", "json", "admin"] },
+  tap: { run: tap, options: ["namespace", "pod", "container", "output", "json", "admin"] },
+  replay: { run: replay, argument: "OUTPUT" },
+  explain: { run: explain, argument: "LOGFILE" },
+  demo: { run: demo },
 };
-/** Commands that take an argument, with its name. */
-const ARGUMENTS: Readonly<Record<string, string>> = { explain: "LOGFILE" };
 
 async function main(args: readonly string[]): Promise<number> {
   let parsed: ReturnType<typeof parse>;
@@ -56,18 +65,20 @@ async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     throw new UsageError(errorText(error));
   }
-  const { values, positionals } = parsed;
-  if (values.help === true) return print(HELP);
-  if (values.version === true) return print(`${VERSION}\n`);
-  const [name, ...rest] = positionals;
+  const { help, version, ...options } = parsed.values;
+  if (help === true) return print(HELP);
+  if (version === true) return print(`${VERSION}\n`);
+  const [name, ...rest] = parsed.positionals;
   if (name === undefined) throw new UsageError("no command given");
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (command === undefined) throw new UsageError(`there is no command ${name}`);
-  const argument = ARGUMENTS[name];
-  if (argument !== undefined && rest.length === 0) throw new UsageError(`${name} needs ${argument}`);
-  const superfluous = rest[argument === undefined ? 0 : 1];
-  if (superfluous !== undefined) throw new UsageError(`${name} takes no argument ${superfluous}`);
-  return command({ config: values.config, checkFiles: values["no-files"] !== true, rest });
+  const { argument, options: allowed = [] } = command;
+  if (argument !== undefined && rest.length === 0) throw new UsageError(`${name} needs an argument: ${argument}`);
+  const extra = rest[argument === undefined ? 0 : 1];
+  if (extra !== undefined) throw new UsageError(`${name} takes no argument ${extra}`);
+  for (const option of Object.keys(options) as (keyof Options)[])
+    if (option !== "config" && !allowed.includes(option)) throw new UsageError(`${name} takes no --${option}`);
+  return command.run(options, rest[0] ?? "");
 }
 
 function parse(args: readonly string[]) {
@@ -77,101 +88,15 @@ function parse(args: readonly string[]) {
     options: {
       config: { type: "string", short: "c", default: DEFAULT_CONFIG },
       "no-files": { type: "boolean" },
+      json: { type: "boolean" },
+      admin: { type: "string" },
+      namespace: { type: "string" },
+      pod: { type: "string" },
+      container: { type: "string" },
+      output: { type: "string" },
       help: { type: "boolean", short: "h" },
       version: { type: "boolean", short: "v" },
     },
-  });
-}
-
-function print(text: string): number {
-  process.stdout.write(text);
-  return 0;
-}
-
-function load({ config: file, checkFiles }: Pick<Options, "config" | "checkFiles">): Loaded {
-  return loadConfig(file, { env: process.env, hostname: hostname(), checkFiles });
-}
-
-/** Prints a configuration's problems where they belong. @returns exit status 2. */
-function report(loaded: Extract<Loaded, { problems: unknown }>): number {
-  for (const problem of loaded.problems) process.stdout.write(`${formatProblem(problem)}\n`);
-  return 2;
-}
-
-async function validate(options: Options): Promise<number> {
-  const loaded = load(options);
-  return "problems" in loaded ? report(loaded) : print(`${options.config}: valid\n`);
-}
-
-async function config(options: Options): Promise<number> {
-  const loaded = load({ ...options, checkFiles: false });
-  return "problems" in loaded ? report(loaded) : print(effectiveYaml(loaded.config));
-}
-
-async function schema(): Promise<number> {
-  return print(`${JSON.stringify(jsonSchema(), undefined, 2)}\n`);
-}
-
-async function run(options: Options): Promise<number> {
-  const loaded = load(options);
-  if ("problems" in loaded) {
-    const log = createLog("info");
-    for (const problem of loaded.problems) log.error({}, formatProblem(problem));
-    return 2;
-  }
-  const log = createLog(loaded.config.logLevel);
-  const agent = new Agent(loaded.config, loaded.hash, process.env, systemClock, log);
-  return serve(agent, log);
-}
-
-async function explain(options: Options): Promise<number> {
-  const loaded = load({ ...options, checkFiles: false });
-  if ("problems" in loaded) return report(loaded);
-  const [file = "-"] = options.rest;
-  const now = Math.floor(systemClock.wall() / 1000);
-  try {
-    await explainLog(loaded.config, file, process.stdin, now, process.env, print, writable);
-  } catch (error) {
-    if (errorCode(error) === "") throw error;
-    throw new FatalError(`can't read ${file}: ${errorText(error)}`);
-  }
-  return 0;
-}
-
-/** Waits for a slow reader. @returns false when it is gone. */
-async function writable(): Promise<boolean> {
-  const { stdout } = process;
-  if (stdout.writableNeedDrain && !stdout.destroyed)
-    await new Promise<void>((resolve) => stdout.once("drain", resolve).once("close", resolve));
-  return !stdout.destroyed;
-}
-
-async function demo(): Promise<number> {
-  return runDemo((config, hash, log) => new Agent(config, hash, process.env, systemClock, log), signalled);
-}
-
-/** Runs an agent until a signal; a second one ends at once. */
-async function serve(agent: Agent, log: Log): Promise<number> {
-  const stop = signalled();
-  try {
-    await agent.start();
-  } catch (error) {
-    if (!(error instanceof FatalError)) throw error;
-    log.error({}, error.message);
-    return 1;
-  }
-  await stop;
-  process.once("SIGTERM", () => process.exit(1));
-  process.once("SIGINT", () => process.exit(1));
-  await agent.stop();
-  return 0;
-}
-
-/** Resolves at the first SIGTERM or SIGINT. */
-function signalled(): Promise<void> {
-  return new Promise((resolve) => {
-    process.once("SIGTERM", () => resolve());
-    process.once("SIGINT", () => resolve());
   });
 }
 

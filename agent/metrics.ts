@@ -6,6 +6,13 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800];
 
+/** What all of prom-client's metrics have, though their common type does not say so. */
+interface Labelled {
+  readonly labelNames: readonly string[];
+  get(): Promise<{ values: { labels: Record<string, string | number> }[] }>;
+  remove(labels: Record<string, string | number>): void;
+}
+
 export class Metrics {
   readonly registry = new Registry();
 
@@ -100,6 +107,13 @@ export class Metrics {
   readonly watchRestarts = this.#counter("tailrace_kubernetes_watch_restarts_total", "Watches begun anew.", []);
   readonly synced = this.#gauge("tailrace_kubernetes_synced", "1 once the node's pods are listed.", []);
 
+  readonly reloads = this.#counter("tailrace_config_reloads_total", "Changed configurations that were taken up.", []);
+  readonly reloadFailures = this.#counter(
+    "tailrace_config_reload_failures_total",
+    "Changed configurations that were refused; the one before runs on.",
+    [],
+  );
+
   readonly #collect: (metrics: Metrics) => void;
 
   /** @param collect called before each scrape, to fill in what is not counted as it happens. */
@@ -119,6 +133,19 @@ export class Metrics {
   static total(counter: Counter, value: number): void {
     counter.reset();
     counter.inc(value);
+  }
+
+  /** Takes away the series of an output that is no more. */
+  async forget(output: string): Promise<void> {
+    for (const metric of this.registry.getMetricsAsArray() as unknown as Labelled[]) {
+      if (!metric.labelNames.includes("output")) continue;
+      const { values } = await metric.get();
+      for (const { labels } of values) {
+        // The parts of a histogram have labels beside its own.
+        const own = Object.fromEntries(Object.entries(labels).filter(([name]) => metric.labelNames.includes(name)));
+        if (own.output === output) metric.remove(own);
+      }
+    }
   }
 
   #gauge<T extends string>(name: string, help: string, labelNames: T[]): Gauge<T> {

@@ -5,6 +5,7 @@
 import type { Writable } from "node:stream";
 import { type Batch, SEVERITIES, STDERR, TRUNCATED, UNPARSED } from "../agent/batch.ts";
 import { errorText } from "../agent/errors.ts";
+import { printable } from "../agent/terminal.ts";
 import { ecsLine } from "./ecs.ts";
 import { ByteWriter } from "./json.ts";
 import { type LineEncoder, LinesRequest, lineOf, pickLines } from "./lines.ts";
@@ -83,9 +84,7 @@ class Pretty implements LineEncoder {
     const clock = Number.isNaN(time.getTime()) ? "--:--:--.---" : time.toISOString().slice(11, 23);
     const marks = `${(flags & TRUNCATED) !== 0 ? " [cut]" : ""}${(flags & UNPARSED) !== 0 ? " [unparsed]" : ""}`;
     const severity = SEVERITIES[batch.severity?.[row] ?? 0] ?? "";
-    const message = batch.bytes
-      .toString("utf8", batch.from[row], batch.to[row])
-      .replace(/[\x00-\x08\x0a-\x1f\x7f]/g, visible);
+    const message = printable(batch.bytes.toString("utf8", batch.from[row], batch.to[row]));
     const name = paint(CYAN, `${namespace}/${pod} ${container}`);
     const text = (flags & STDERR) !== 0 ? paint(RED, message) : message;
     const level = severity === "" ? "" : ` ${severity.toUpperCase()}`;
@@ -99,9 +98,4 @@ class Pretty implements LineEncoder {
     }
     writer.byte(0x0a);
   }
-}
-
-/** A log must not steer the terminal it is shown in. */
-function visible(character: string): string {
-  return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
 }

@@ -40,6 +40,8 @@ export class ElasticsearchOutput implements Output {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #action: ActionWriter;
   readonly #document: DocumentWriter;
+  /** Of requests that are refused row by row: unpacking one anew for each of 3,000 rows took 4.7 s of CPU, once 30 ms. */
+  readonly #unpacked = new WeakMap<ClosedRequest, readonly Buffer[]>();
 
   /** @param env for proxies. @throws system errors when a certificate can't be read. */
   constructor(
@@ -87,8 +89,19 @@ export class ElasticsearchOutput implements Output {
   }
 
   entry(request: ClosedRequest, row: number): string {
-    const pair = pairs(decompress(request.body, this.#options.request.compression), [row])[0];
+    let unpacked = this.#unpacked.get(request);
+    if (unpacked === undefined) {
+      const all = Array.from({ length: request.rows }, (_, at) => at);
+      unpacked = pairs(decompress(request.body, this.#options.request.compression), all);
+      this.#unpacked.set(request, unpacked);
+    }
+    const pair = unpacked[row];
     return pair === undefined ? "" : pair.toString("utf8", 0, pair.length - 1);
+  }
+
+  restore(_key: string, entries: readonly string[]): ClosedRequest {
+    const body = Buffer.from(entries.map((entry) => `${entry}\n`).join(""));
+    return { body: compress(body, this.#options.request.compression), rows: entries.length, bytes: body.length };
   }
 
   close(): Promise<void> {

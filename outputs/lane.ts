@@ -11,7 +11,7 @@ import type { Clock } from "../agent/clock.ts";
 import { errorText } from "../agent/errors.ts";
 import { type Log, Throttle } from "../agent/log.ts";
 import { backoffMs } from "./backoff.ts";
-import type { DeadLetter } from "./dead-letter.ts";
+import type { Letter } from "./dead-letter.ts";
 import type { ClosedRequest, OpenRequest, Outcome, Output } from "./output.ts";
 
 export interface LaneOptions {
@@ -28,6 +28,12 @@ export interface LaneEvents {
   dropped(rows: number, type: string): void;
   attempt(code: string, seconds: number, bytes: number): void;
   retried(): void;
+}
+
+/** Where rejected rows go. */
+interface Letters {
+  /** @throws system errors of writing. */
+  write(letter: Letter): void;
 }
 
 /** Rows of one batch within a request. */
@@ -48,16 +54,20 @@ interface Open {
 
 /** A request on its way: row i of `closed` belongs to receipts[i] and stands for sizes[i] raw bytes. */
 interface Pending {
+  readonly key: string;
   readonly closed: ClosedRequest;
   readonly parts: readonly Part[];
   readonly sizes: readonly number[];
 }
 
+/** An attempt whose time is over has ended by then, or the output is broken. */
+const ABORT_MS = 10_000;
+
 export class Lane {
   readonly #name: string;
   readonly #output: Output;
   readonly #options: LaneOptions;
-  readonly #deadLetter: DeadLetter;
+  readonly #deadLetter: Letters;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #events: LaneEvents;
@@ -66,6 +76,8 @@ export class Lane {
   readonly #queue: Pending[] = [];
   readonly #abort = new AbortController();
   #running = 0;
+  /** Attempts of which the outcome is not known yet, each with the monotonic time by which it must be. */
+  readonly #inTheAir = new Set<{ readonly until: number }>();
   #timer: NodeJS.Timeout | undefined;
   #failures = 0;
   #gateUntil = 0;
@@ -79,7 +91,7 @@ export class Lane {
     name: string,
     output: Output,
     options: LaneOptions,
-    deadLetter: DeadLetter,
+    deadLetter: Letters,
     clock: Clock,
     log: Log,
     events: LaneEvents,
@@ -99,6 +111,13 @@ export class Lane {
   get state(): "ok" | "retrying" | "stopped" {
     if (this.#abort.signal.aborted) return "stopped";
     return this.#failures > 0 ? "retrying" : "ok";
+  }
+
+  /** The backend owes an answer and still has time to give it. */
+  get isAwaited(): boolean {
+    const now = this.#clock.monotonic();
+    for (const { until } of this.#inTheAir) if (now < until) return true;
+    return false;
   }
 
   /** Milliseconds until the next attempt, 0 when none is held back. */
@@ -128,25 +147,44 @@ export class Lane {
     this.#pump();
   }
 
-  /** Sends what is open now instead of waiting for more. Resolves when all is settled; rejects when aborted. */
-  async flush(): Promise<void> {
+  /** Sends a request that was made elsewhere; row i is settled through receipts[i]. */
+  resend(key: string, closed: ClosedRequest, receipts: readonly Receipt[]): void {
+    const newest = this.#clock.wall() / 1000;
+    const parts = receipts.map((receipt) => ({ receipt, rows: 1, newest }));
+    this.#queue.push({ key, closed, parts, sizes: receipts.map(() => 0) });
+    this.#pump();
+  }
+
+  /**
+   * Sends what is open now instead of waiting for more. Resolves when all is settled, or the lane is closed.
+   * @param patient false: also as soon as the backend is at fault and no attempt is in the air.
+   */
+  async flush(patient = true): Promise<void> {
     this.#flushing = true;
     this.#pump();
-    while (!this.#abort.signal.aborted && (this.#open.size > 0 || this.#queue.length > 0 || this.#running > 0))
-      await new Promise<void>((resolve) => {
-        this.#idle = resolve;
-      });
+    while (!this.#abort.signal.aborted && (this.#open.size > 0 || this.#queue.length > 0 || this.#running > 0)) {
+      if (!patient && this.#failures > 0 && this.#inTheAir.size === 0) break;
+      await this.#progress();
+    }
     this.#flushing = false;
   }
 
-  /** Gives up what is not settled: it is read again by the next run. */
+  /** Gives up what is not settled: it is read again by whoever comes next. Nothing is settled afterwards. */
   async close(): Promise<void> {
     this.#abort.abort();
     clearTimeout(this.#timer);
     this.#idle?.();
     this.#open.clear();
     this.#queue.length = 0;
+    while (this.#running > 0) await this.#progress();
     await this.#output.close();
+  }
+
+  /** Resolves when an attempt or a request has ended. */
+  #progress(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#idle = resolve;
+    });
   }
 
   #opened(key: string): Open {
@@ -166,7 +204,10 @@ export class Lane {
     const open = this.#open.get(key);
     if (open === undefined) return;
     this.#open.delete(key);
-    if (open.request.rows > 0) this.#queue.push({ closed: open.request.close(), parts: open.parts, sizes: open.sizes });
+    if (open.request.rows > 0) {
+      const { parts, sizes } = open;
+      this.#queue.push({ key, closed: open.request.close(), parts, sizes });
+    }
   }
 
   /** Starts requests while slots are free: full ones first, then those that have waited long enough. */
@@ -222,7 +263,10 @@ export class Lane {
   async #attempt(closed: ClosedRequest, signal: AbortSignal): Promise<Outcome> {
     const start = this.#clock.monotonic();
     const timeout = AbortSignal.timeout(this.#options.request.timeout);
+    const attempt = { until: start + this.#options.request.timeout + ABORT_MS };
+    this.#inTheAir.add(attempt);
     const outcome = await this.#output.send(closed, AbortSignal.any([signal, timeout]));
+    this.#inTheAir.delete(attempt);
     this.#events.attempt(outcome.code, (this.#clock.monotonic() - start) / 1000, closed.body.length);
     return outcome;
   }
@@ -279,6 +323,7 @@ export class Lane {
       if (count > 0) parts.push({ ...part, rows: count });
     }
     return {
+      key: pending.key,
       closed: this.#output.pick(pending.closed, rows),
       parts,
       sizes: rows.map((at) => pending.sizes[at] as number),
@@ -319,7 +364,14 @@ export class Lane {
         "the backend refused a record for good; it is in the dead letters",
       );
     try {
-      this.#deadLetter.write(new Date(this.#clock.wall()), type, reason, this.#output.entry(pending.closed, row));
+      const entry = this.#output.entry(pending.closed, row);
+      this.#deadLetter.write({
+        time: new Date(this.#clock.wall()).toISOString(),
+        type,
+        reason,
+        key: pending.key,
+        entry,
+      });
     } catch (error) {
       if (this.#throttle.pass("dead letter") >= 0)
         this.#log.error(
@@ -337,6 +389,7 @@ export class Lane {
     this.#gateUntil = Math.max(this.#gateUntil, this.#clock.monotonic() + Math.max(wait, afterMs ?? 0));
     this.lastError = reason;
     this.#events.retried();
+    this.#idle?.();
     const swallowed = this.#throttle.pass("retry");
     if (swallowed >= 0)
       this.#log.warn({ output: this.#name, reason, swallowed }, "sending failed and is tried again; nothing is lost");

@@ -67,6 +67,11 @@ export interface Output {
   pick(request: ClosedRequest, rows: readonly number[]): ClosedRequest;
   /** One row as text, for the dead letter: what `send` would have sent for it. */
   entry(request: ClosedRequest, row: number): string;
+  /**
+   * The inverse, to send dead letters again: one request of the first of these entries, whose rows had this key; of as
+   * many as can share one, at least one. Only where a backend can refuse rows for good.
+   */
+  restore?(key: string, entries: readonly string[]): ClosedRequest;
   /** Frees sockets, files and timers. */
   close(): Promise<void>;
 }

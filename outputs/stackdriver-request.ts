@@ -114,6 +114,35 @@ export class EntriesRequest implements OpenRequest {
   }
 }
 
+/** One request of the first of these requests with a row each: of as many as have the same head. */
+export function restoreEntries(texts: readonly string[], compression: Compression): ClosedEntries {
+  const head = headOf(texts[0] ?? "");
+  const pieces = [Buffer.from(head)];
+  const headEnd = (pieces[0] as Buffer).length;
+  const layout = { headEnd, ends: [] as number[], parts: new Map<number, number>() };
+  let at = headEnd;
+  for (const text of texts) {
+    const piece = Buffer.from(text.slice(head.length, -END.length));
+    if (headOf(text) !== head || (layout.ends.length > 0 && at + piece.length > MAX_REQUEST_BYTES)) break;
+    const { entries } = JSON.parse(text) as { entries: readonly unknown[] };
+    if (entries.length > 1) layout.parts.set(layout.ends.length, entries.length);
+    if (layout.ends.length > 0) {
+      pieces.push(COMMA);
+      at++;
+    }
+    pieces.push(piece);
+    at += piece.length;
+    layout.ends.push(at);
+  }
+  const body = Buffer.concat([...pieces, END]);
+  return new ClosedEntries(compress(body, compression), body.length, layout, compression, true);
+}
+
+/** All that comes before the first entry. Within a string these quotes would be escaped. */
+function headOf(text: string): string {
+  return text.slice(0, text.indexOf('"entries":[') + ENTRIES.length);
+}
+
 export class ClosedEntries implements ClosedRequest {
   body: Buffer;
   bytes: number;

@@ -22,7 +22,7 @@ import type { ClosedRequest, OpenRequest, Outcome, Output } from "./output.ts";
 import { judge } from "./stackdriver-answer.ts";
 import { ClusterIdentity, type ClusterOptions } from "./stackdriver-cluster.ts";
 import { EntryWriter } from "./stackdriver-entry.ts";
-import { type ClosedEntries, EntriesRequest } from "./stackdriver-request.ts";
+import { type ClosedEntries, EntriesRequest, restoreEntries } from "./stackdriver-request.ts";
 
 export interface StackdriverOptions extends Omit<HttpOptions, "endpoints">, ClusterOptions {
   readonly endpoint: string;
@@ -120,6 +120,10 @@ export class StackdriverOutput implements Output {
   /** A request with this row alone. */
   entry(request: ClosedRequest, row: number): string {
     return (request as ClosedEntries).pick([row]).text;
+  }
+
+  restore(_key: string, entries: readonly string[]): ClosedRequest {
+    return restoreEntries(entries, this.#options.request.compression);
   }
 
   async close(): Promise<void> {

@@ -1,11 +1,14 @@
 /**
  * The two listeners: /metrics, /healthz and /readyz for the cluster, and what shows log content or names for local eyes
- * only. The latter refuses foreign Host and Origin headers, so that no web page can read it through a browser.
+ * only. The latter refuses foreign Host and Origin headers and requests that a browser says come from another site, so
+ * that no web page can read it through a browser, whatever its name resolves to.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { errorText, FatalError } from "../errors.ts";
+import { type Asset, PAGE } from "./page/assets.ts";
 import type { Status } from "./status.ts";
+import { TAP_FILTERS, type Tap, type TapFilter } from "./tap.ts";
 
 export interface AdminSources {
   metrics(): Promise<string>;
@@ -15,9 +18,12 @@ export interface AdminSources {
   /** Why it is not ready; "" when it is. */
   ready(): string;
   status(): Status;
+  readonly tap: Tap;
 }
 
-type Route = (response: ServerResponse) => void | Promise<void>;
+type Route = (response: ServerResponse, query: URLSearchParams, method: string) => void | Promise<void>;
+/** @returns why a request is refused; "" when it is not. */
+type Guard = (request: IncomingMessage, path: string) => string;
 
 export class AdminServer {
   readonly #servers: readonly Server[];
@@ -40,14 +46,13 @@ export class AdminServer {
       "/healthz": (response) => verdict(response, sources.health()),
       "/readyz": (response) => verdict(response, sources.ready()),
     });
+    const routes: Record<string, Route> = {
+      "/api/v1/status": (response) => send(response, 200, "application/json", JSON.stringify(sources.status())),
+      "/api/v1/tap": (response, query, method) => watch(response, query, method, sources.tap),
+    };
+    for (const [path, asset] of Object.entries(PAGE)) routes[path] = (response) => show(response, asset);
     try {
-      const ui = await listen(
-        "admin.uiListen",
-        addresses.uiListen,
-        { "/api/v1/status": (response) => send(response, 200, "application/json", JSON.stringify(sources.status())) },
-        isLocal,
-      );
-      return new AdminServer(admin, ui);
+      return new AdminServer(admin, await listen("admin.uiListen", addresses.uiListen, routes, local));
     } catch (error) {
       admin.close();
       throw error;
@@ -71,16 +76,19 @@ function listen(
   key: string,
   address: string,
   routes: Readonly<Record<string, Route>>,
-  allowed: (request: IncomingMessage) => boolean = () => true,
+  guard: Guard = () => "",
 ): Promise<Server> {
   const server = createServer((request, response) => {
-    const route = routes[(request.url ?? "").split("?")[0] ?? ""];
-    if (!allowed(request)) send(response, 403, "text/plain", "only for local eyes: use kubectl port-forward\n");
+    const { url = "", method = "" } = request;
+    const [path = "", query] = url.split("?", 2);
+    const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
+    const refusal = guard(request, path);
+    if (refusal !== "") send(response, 403, "text/plain", `${refusal}\n`);
     else if (route === undefined)
       send(response, 404, "text/plain", `not found; there are ${Object.keys(routes).join(", ")}\n`);
-    else if (request.method !== "GET" && request.method !== "HEAD") send(response, 405, "text/plain", "GET only\n");
+    else if (method !== "GET" && method !== "HEAD") send(response, 405, "text/plain", "GET only\n");
     else
-      void (async () => route(response))().catch((error: unknown) =>
+      void (async () => route(response, new URLSearchParams(query), method))().catch((error: unknown) =>
         send(response, 500, "text/plain", `${errorText(error)}\n`),
       );
   });
@@ -103,19 +111,54 @@ function verdict(response: ServerResponse, reason: string): void {
   send(response, reason === "" ? 200 : 503, "text/plain", `${reason === "" ? "ok" : reason}\n`);
 }
 
+/** Records as they pass, until the other side goes. */
+function watch(response: ServerResponse, query: URLSearchParams, method: string, tap: Tap): void {
+  const names: readonly string[] = TAP_FILTERS;
+  const wrong = [...query.keys()].find((name) => !names.includes(name));
+  const filter: TapFilter = Object.fromEntries(query);
+  if (wrong !== undefined) send(response, 400, "text/plain", `no filter ${wrong}; there are ${names.join(", ")}\n`);
+  else if (method === "HEAD") send(response, 200, "application/x-ndjson", "");
+  else if (!tap.open(filter, response))
+    send(response, 503, "text/plain", "too many are watching already; close another tap first\n");
+  else {
+    response.writeHead(200, headersOf("application/x-ndjson"));
+    response.flushHeaders();
+  }
+}
+
+function show(response: ServerResponse, { type, text }: Asset): void {
+  response.setHeader(
+    "content-security-policy",
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  );
+  send(response, 200, type, text);
+}
+
 function send(response: ServerResponse, status: number, type: string, body: string): void {
-  response.writeHead(status, {
+  response.writeHead(status, headersOf(type));
+  response.end(body);
+}
+
+function headersOf(type: string): Record<string, string> {
+  return {
     "content-type": type,
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
-  });
-  response.end(body);
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+  };
 }
 
 const LOCAL = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/;
 
-/** A page elsewhere can make a browser ask, but not under a local name and origin. */
-function isLocal({ headers }: IncomingMessage): boolean {
+/** A page elsewhere can make a browser ask, but not under a local name, and not without its telling. */
+function local({ headers }: IncomingMessage, path: string): string {
   const { host = "", origin } = headers;
-  return LOCAL.test(host) && (origin === undefined || LOCAL.test(origin.replace(/^https?:\/\//, "")));
+  if (!LOCAL.test(host)) return "only for local eyes, under a local name: use kubectl port-forward";
+  if (origin !== undefined && origin !== `http://${host}`) return "not for pages of other origins";
+  const site = headers["sec-fetch-site"];
+  // A link to the page itself may be followed from anywhere; it holds nothing until its own script asks.
+  if (path.startsWith("/api/") && site !== undefined && site !== "same-origin" && site !== "none")
+    return "not for pages of other sites";
+  return "";
 }

@@ -1,4 +1,5 @@
 /** The shape of /api/v1/status, and how containers come into it. */
+import type { Change } from "../config/difference.ts";
 import type { Consumer } from "../consumer.ts";
 import type { WrongAnnotation } from "../pods/store.ts";
 
@@ -10,6 +11,8 @@ export interface OutputStatus {
   readonly lastError: string;
   /** RFC 3339, or null when nothing is held back. */
   readonly nextRetryAt: string | null;
+  /** What changed since it last worked, when that seems to be why it does not; secrets masked. */
+  readonly suspects: readonly Change[];
 }
 
 /** Raw bytes. read = shipped + pending + dropped; lost ones were never read. */
@@ -35,7 +38,14 @@ export interface Status {
   readonly version: string;
   readonly node: string;
   readonly uptimeSeconds: number;
-  readonly config: { readonly hash: string; readonly loadedAt: string; readonly error: string | null };
+  readonly config: {
+    readonly hash: string;
+    readonly loadedAt: string;
+    /** Why the last change of the file was refused; null when it was taken up. */
+    readonly error: string | null;
+    /** Keys of the file that wait for the next start. */
+    readonly restart: readonly string[];
+  };
   readonly outputs: readonly OutputStatus[];
   /** Settings of pods that are ignored, with what is wrong about them. */
   readonly wrongAnnotations: readonly WrongAnnotation[];

@@ -261,7 +261,7 @@ export const configSchema = z.strictObject({
     .strictObject({
       listen: address("0.0.0.0:9780").describe("/metrics, /healthz, /readyz."),
       uiListen: address("127.0.0.1:9781").describe(
-        "/api/v1/status; it names pods, so keep it local and reach it by kubectl port-forward.",
+        "Status page, /api/v1/status and /api/v1/tap: log content is shown, so keep it local and reach it by kubectl port-forward.",
       ),
     })
     .prefault({}),

@@ -2,6 +2,7 @@
  * Secret: a password or key, given as text or as a file that is read again when it changes (mounted Secrets rotate). It
  * never shows itself: printing, logging or serialising one gives asterisks.
  */
+import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { inspect } from "node:util";
 import { type Clock, systemClock } from "../clock.ts";
@@ -28,6 +29,11 @@ export class Secret {
 
   static ofFile(file: string, clock = systemClock): Secret {
     return new Secret("", file, clock);
+  }
+
+  /** The same for two settings that mean the same secret. One read from a file stays the same when it rotates. */
+  get identity(): string {
+    return this.file === undefined ? createHash("sha256").update(this.#value).digest("hex") : `file ${this.file}`;
   }
 
   /** The secret as it is now. When the file can't be read any more, the last good value; "" when there never was one. */

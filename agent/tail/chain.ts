@@ -18,6 +18,9 @@ const QUIET_MS = 1000;
 /** A folder whose names change faster than this many looks is taken as it was seen last. */
 const MOST_LOOKS = 5;
 
+/** kubelet keeps 5 files of a container unless told otherwise. */
+const MAX_READ = 64;
+
 /** One run of the container: a live file and its rotated siblings. */
 export interface Segment {
   readonly log: ContainerLog;
@@ -36,6 +39,8 @@ export class Chain {
   files: LogFile[] = [];
   readonly #descriptors: Descriptors;
   readonly #onTrouble: FileTrouble;
+  /** Fingerprints of files that every output has read and that had no name when last looked for. */
+  readonly #read: string[] = [];
 
   constructor(key: string, descriptors: Descriptors, onTrouble: FileTrouble) {
     this.key = key;
@@ -117,8 +122,14 @@ export class Chain {
       else if (file.isOpen) file.refresh(now);
       else file.lose("deleted");
     }
-    // What nobody needs and nobody can see any more is forgotten. New files are younger than all known ones.
-    this.files = this.files.filter((file) => file.log !== segment.log || !file.left || present.has(file));
+    // What nobody needs and nobody can see any more is forgotten, but not that it was read: kubelet may just be
+    // putting a compressed file in its place. New files are younger than all known ones.
+    this.files = this.files.filter((file) => {
+      if (file.log !== segment.log || !file.left || present.has(file)) return true;
+      this.#read.unshift(file.fingerprint);
+      this.#read.length = Math.min(this.#read.length, MAX_READ);
+      return false;
+    });
     for (const file of present) if (!this.files.includes(file)) this.files.push(file);
   }
 
@@ -135,6 +146,24 @@ export class Chain {
       file.left = true;
       file.release();
     }
+  }
+
+  /** Makes what every reader has left readable again where it still has a name, for one who begins with the first file. */
+  async revive(now: number): Promise<void> {
+    if (!this.files.some(({ left }) => left)) return;
+    // They may have been renamed and compressed since anybody cared.
+    for (const segment of this.segments) await this.list(segment, now);
+    for (const file of this.files) {
+      if (!file.left || file.gone !== "") continue;
+      try {
+        file.become(file.path, file.path.endsWith(".gz"));
+        file.left = !(await file.isItself());
+      } catch (error) {
+        if (errorCode(error) === "") throw error;
+      }
+      if (file.left) file.release();
+    }
+    this.files = this.files.filter(({ left }) => !left);
   }
 
   /** The file after this one; it may be read once this one can get no more bytes. */
@@ -252,7 +281,11 @@ export class Chain {
       if (!other.left) await this.#identify(other);
     }
     const known = file.fingerprint === "" ? undefined : mine.find((other) => other.fingerprint === file.fingerprint);
-    if (known === undefined) return file;
+    if (known === undefined) {
+      file.left = file.fingerprint !== "" && this.#read.includes(file.fingerprint);
+      if (file.left) file.release();
+      return file;
+    }
     file.release();
     // Unpacking takes its time, in which the file may have grown.
     this.#rename(known, path, compressed, statSync(path), now);

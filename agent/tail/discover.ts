@@ -2,49 +2,35 @@
  * Tailer: finds container logs and keeps their chains up to date. chokidar's events wake it early; a periodic sweep of
  * the folders is the truth, and a cheap poll of the live files notices growth and rotation. It reads no log content.
  */
-import { readdirSync, realpathSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { type FSWatcher, watch } from "chokidar";
-import picomatch from "picomatch";
 import type { Clock } from "../clock.ts";
 import { errorCode, errorText } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { Chain } from "./chain.ts";
 import type { Descriptors } from "./descriptors.ts";
 import { chainKey, type Refusal, resolveLog } from "./path.ts";
+import { Selection, type SourceOptions } from "./selection.ts";
 
 // Growth is seen within POLL_MS: a stat costs about 2 us, so 100 files cost 0.1 % of a core.
 const POLL_MS = 150;
 const SWEEP_MS = 2000;
-
-export interface SourceOptions {
-  readonly include: readonly string[];
-  readonly exclude: readonly string[];
-  readonly roots: readonly string[];
-}
 
 /** What consumers hear. */
 export interface TailListener {
   /** @param early it was there when the agent started. */
   onChain(chain: Chain, early: boolean): void;
   onChange(chain: Chain): void;
+  /** It is followed no more: all of it was read and is gone, or the options name it no longer. */
   onGone(chain: Chain): void;
-}
-
-interface Pattern {
-  readonly base: string;
-  readonly matches: (path: string) => boolean;
-  /** Folders below `base` that can hold a match. */
-  readonly depth: number;
 }
 
 export type FileState = "active" | "rotated" | Refusal;
 
 export class Tailer {
   readonly chains = new Map<string, Chain>();
-  readonly #patterns: readonly Pattern[];
-  readonly #excluded: (path: string) => boolean;
-  readonly #options: SourceOptions;
+  #selection: Selection;
   readonly #listener: TailListener;
   readonly #descriptors: Descriptors;
   readonly #clock: Clock;
@@ -66,22 +52,43 @@ export class Tailer {
   #next: Promise<void> | undefined;
 
   constructor(options: SourceOptions, listener: TailListener, descriptors: Descriptors, clock: Clock, log: Log) {
-    this.#options = options;
+    this.#selection = new Selection(options);
     this.#listener = listener;
     this.#descriptors = descriptors;
     this.#clock = clock;
     this.#log = log;
-    this.#patterns = options.include.map(pattern);
-    const excluded = options.exclude.map((glob) => picomatch(glob, { dot: true }));
-    this.#excluded = (path) => excluded.some((matches) => matches(path));
   }
 
   /** Lists everything once, then goes on in the background until `stop`. */
   async start(): Promise<void> {
     await this.#tick();
     this.#early = false;
+    this.#watch();
+    this.#schedule();
+  }
+
+  /** Goes on with other options: what they name no longer is left at once, what is new to them is read from its beginning. */
+  async reconfigure(options: SourceOptions): Promise<void> {
+    await this.#watcher?.close();
+    await this.inTurn(async () => {
+      this.#selection = new Selection(options);
+      this.#leave();
+      this.#sweptAt = Number.NEGATIVE_INFINITY;
+    });
+    this.#watch();
+    await this.look();
+  }
+
+  /** Does something between two looks: no chain changes under it. */
+  inTurn(work: () => Promise<void>): Promise<void> {
+    this.#turn = this.#turn.then(work);
+    return this.#turn;
+  }
+
+  #watch(): void {
+    const { folders } = this.#selection;
     this.#watcher = watch(
-      this.#patterns.map(({ base }) => base),
+      folders.map(({ base }) => base),
       {
         // Links are watched, not followed: following goes blind at the first rotation and costs 27 % of a core.
         followSymlinks: false,
@@ -89,7 +96,7 @@ export class Tailer {
         atomic: false,
         awaitWriteFinish: false,
         ignorePermissionErrors: true,
-        depth: Math.max(...this.#patterns.map(({ depth }) => depth)),
+        depth: Math.max(...folders.map(({ depth }) => depth)),
       },
     );
     const hint = (): void => void this.look();
@@ -100,17 +107,18 @@ export class Tailer {
         "watching the log folders failed; new files are found by the sweep every 2 s (fs.inotify.max_user_watches may be too low)",
       );
     });
-    this.#schedule();
   }
 
   /** Sweeps and polls as soon as what is under way is done; calls meanwhile share one. Resolves when it is done. */
   look(): Promise<void> {
     this.#sweptAt = Number.NEGATIVE_INFINITY;
-    this.#next ??= this.#turn.then(() => {
-      this.#next = undefined;
-      return this.#stopped ? undefined : this.#tick();
-    });
-    this.#turn = this.#next.then(() => this.#schedule());
+    if (this.#next === undefined) {
+      this.#next = this.#turn.then(() => {
+        this.#next = undefined;
+        return this.#stopped ? undefined : this.#tick();
+      });
+      this.#turn = this.#next.then(() => this.#schedule());
+    }
     return this.#next;
   }
 
@@ -141,10 +149,10 @@ export class Tailer {
 
   /** Every reader is done with a chain whose files are all gone. */
   forget(chain: Chain): void {
-    chain.close();
     this.chains.delete(chain.key);
     for (const [path, of] of this.#troubled) if (of === chain) this.#troubled.delete(path);
     this.#listener.onGone(chain);
+    chain.close();
   }
 
   #schedule(): void {
@@ -168,19 +176,13 @@ export class Tailer {
   }
 
   async #sweep(now: number): Promise<void> {
-    const roots = this.#options.roots.flatMap((root) => {
-      try {
-        return [realpathSync(root)];
-      } catch {
-        return [];
-      }
-    });
+    const roots = this.#selection.roots();
     this.complete = true;
     const seen = new Set<string>();
     const linked = new Map<string, Chain>();
-    for (const { base, matches, depth } of this.#patterns)
+    for (const { base, depth } of this.#selection.folders)
       for (const path of this.#paths(base, depth)) {
-        if (seen.has(path) || !matches(path) || this.#excluded(path)) continue;
+        if (seen.has(path) || !this.#selection.names(path)) continue;
         seen.add(path);
         this.#look(path, roots, linked);
       }
@@ -193,6 +195,20 @@ export class Tailer {
       this.#links.delete(path);
       this.#listener.onChange(chain);
     }
+  }
+
+  /** Lets go of the logs that the options name no longer; none of them is gone, so none must be read to its end first. */
+  #leave(): void {
+    const roots = this.#selection.roots();
+    const left = new Set<Chain>();
+    for (const [path, chain] of this.#links) {
+      if (this.#selection.names(path) && resolveLog(path, roots).kind !== "outside") continue;
+      this.#links.delete(path);
+      chain.unlink(path);
+      left.add(chain);
+    }
+    const followed = new Set(this.#links.values());
+    for (const chain of left) if (!followed.has(chain)) this.forget(chain);
   }
 
   /** @param linked gets the chains that have new runs, by key. */
@@ -259,9 +275,3 @@ const REFUSALS: Record<Refusal, string> = {
   foreign: "not a pod's log",
   unreadable: "it can't be read; the agent needs to run as root or in the files' group",
 };
-
-function pattern(glob: string): Pattern {
-  const { base, glob: rest } = picomatch.scan(glob);
-  const depth = rest.includes("**") ? 8 : rest.split("/").length - 1;
-  return { base: base === "" ? "." : base, matches: picomatch(glob, { dot: true }), depth };
-}

@@ -2,7 +2,7 @@
  * Lock: at most one agent works on a data folder. A listening Unix socket, because the kernel lets go of it when its
  * owner dies, however it dies; process ids are of no use, since every container's first process is number 1.
  */
-import { closeSync, linkSync, openSync, rmSync } from "node:fs";
+import { chmodSync, closeSync, linkSync, openSync, rmSync } from "node:fs";
 import { connect, createServer, type Server } from "node:net";
 import { errorCode, errorText, FatalError } from "../errors.ts";
 
@@ -10,8 +10,11 @@ export interface Lock {
   release(): void;
 }
 
-/** @throws FatalError when another instance holds the folder. */
-export async function acquireLock(folder: string): Promise<Lock> {
+/** @param taken the sentence for when another instance holds the folder. @throws FatalError with it. */
+export async function acquireLock(
+  folder: string,
+  taken = `another tailrace works on dataDir ${folder}: stop it, or give this one a dataDir of its own`,
+): Promise<Lock> {
   // A socket's path may have 107 bytes; through an open descriptor of the folder it is always short.
   const fd = openSync(folder, "r");
   const path = `/proc/self/fd/${fd}/lock`;
@@ -30,16 +33,14 @@ export async function acquireLock(folder: string): Promise<Lock> {
       if (attempt === 3 || (await answers(path))) {
         server.close();
         rmSync(own, { force: true });
-        throw new FatalError(
-          `another tailrace works on dataDir ${folder}: stop it, or give this one a dataDir of its own`,
-        );
+        throw new FatalError(taken);
       }
       rmSync(path, { force: true });
     }
   } catch (error) {
     closeSync(fd);
     if (error instanceof FatalError) throw error;
-    throw new FatalError(`can't lock dataDir ${folder} (${errorText(error)}): it must be a local, writable folder`);
+    throw new FatalError(`can't lock ${folder} (${errorText(error)}): it must be a local, writable folder`);
   }
 }
 
@@ -48,6 +49,7 @@ function listen(path: string): Promise<Server> {
     const server = createServer((socket) => socket.destroy());
     server.once("error", reject);
     server.listen(path, () => {
+      chmodSync(path, 0o600);
       server.unref();
       resolve(server);
     });

@@ -1,6 +1,6 @@
 /** What the pages for people say is so: the example is valid, scripts and linked files exist, every metric is listed. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -17,6 +17,7 @@ const PAGES = [
   "CHANGELOG.md",
   "docs/operations.md",
   "docs/metrics.md",
+  "docs/delivery.md",
   "docs/processors.md",
 ];
 
@@ -62,6 +63,19 @@ test("every npm script that a page or .ci/run names exists", () => {
   for (const page of [...PAGES, "Dockerfile", ".ci/run"])
     for (const [, name = ""] of read(page).matchAll(/\bnpm run ([a-z-]+)/g))
       assert.ok(name in scripts, `${page}: ${name}`);
+});
+
+test("every test that docs/delivery.md names exists", () => {
+  const folder = join(REPOSITORY, "test");
+  const tests = readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".test.ts"))
+    .map((name) => readFileSync(join(folder, name), "utf8"))
+    .join("\n");
+  // What is longer than a metric's name in backticks is a test.
+  for (const line of read("docs/delivery.md").split("\n"))
+    for (const [i, text] of line.split("`").entries())
+      if (i % 2 === 1 && text.includes(" ") && text.length > 20)
+        assert.ok(tests.includes(text), `no test is called: ${text}`);
 });
 
 test("every file that a page links to exists", () => {

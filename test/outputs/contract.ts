@@ -4,12 +4,15 @@
  */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { systemClock } from "../../agent/clock.ts";
 import type { LaneOptions } from "../../outputs/lane.ts";
 import type { Output } from "../../outputs/output.ts";
+import { replayLetters } from "../../outputs/replay.ts";
 import type { Backend, Misbehaviour } from "../support/backend.ts";
 import { letters, makeLane, quick, Settled } from "../support/lane.ts";
 import { until } from "../support/program.ts";
-import { rowsOf } from "../support/rows.ts";
+import { keepLog } from "../support/quiet-log.ts";
+import { origin, rowsOf } from "../support/rows.ts";
 
 /** An output and the fake that it talks to; both are closed by whoever made them. */
 export interface Subject {
@@ -171,6 +174,26 @@ export function holdToContract(name: string, start: (context: TestContext) => Pr
       assert.deepEqual([...events.dropped.values()], [1]);
     },
   );
+
+  contract("dead letters arrive when they are sent again, from whichever containers", async (subject, context) => {
+    const { lane, folder } = makeLane(context, subject.output(), patient);
+    subject.refuse('bad "message"');
+    const bad = ['bad "message"', ...texts(2)];
+    lane.append(rowsOf(bad), new Settled());
+    const busy = rowsOf(Array(250).fill('bad "message"'), { ...origin, pod: "busy-0" });
+    busy.generation = { key: "fedcba9876543210" };
+    lane.append(busy, new Settled());
+    await lane.flush();
+    assert.equal(letters(folder).length, 251);
+    subject.refuse("nothing");
+    const output = subject.output();
+    assert.ok(output.restore !== undefined);
+    const options = { ...patient, name: "out", folder, maxBytes: 1 << 20 };
+    const replayed = await replayLetters(output, output.restore, options, systemClock, keepLog().log, NEVER);
+    assert.deepEqual(replayed, { accepted: 251, refused: 0, unanswered: 0, damaged: 0, trouble: "" });
+    assert.equal(subject.stored().length, 253);
+    assert.deepEqual(letters(folder), []);
+  });
 
   contract("a slow backend is waited for, one that hangs is left and asked again", async (subject, context) => {
     const gate = Promise.withResolvers<void>();

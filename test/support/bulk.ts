@@ -43,6 +43,8 @@ const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
 export class Store {
   readonly #stored = new Map<string, { index: string; id: string; document: Document }>();
   #sequence = 0;
+  /** Items of all requests, also those that were there already. */
+  received = 0;
 
   /** In the order of arrival. */
   documents(index?: string): Document[] {
@@ -64,6 +66,7 @@ export class Store {
   ): Answer {
     const actions = actionsOf(body, index);
     if (!Array.isArray(actions)) return actions;
+    this.received += actions.length;
     const items = actions.map((action) => {
       const refused = this.#refusal(action, refuse);
       const { index: _index, id: _id } = action;

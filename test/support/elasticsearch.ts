@@ -45,6 +45,11 @@ export class ElasticsearchFake extends Backend {
     return this.#store.ids();
   }
 
+  /** Items of all requests, also those that were there already. */
+  get received(): number {
+    return this.#store.received;
+  }
+
   protected answer(asked: Asked): Answer | "close" {
     const answered = this.#answer(asked);
     if (answered === "close") return answered;

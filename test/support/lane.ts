@@ -1,9 +1,9 @@
 /** A lane around an output, and what it told of its work. */
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Receipt } from "../../agent/acks.ts";
 import { systemClock } from "../../agent/clock.ts";
-import { DeadLetter } from "../../outputs/dead-letter.ts";
+import { DeadLetter, type Letter, segmentsOf } from "../../outputs/dead-letter.ts";
 import { Lane, type LaneOptions } from "../../outputs/lane.ts";
 import type { Output } from "../../outputs/output.ts";
 import { temporaryFolder } from "./program.ts";
@@ -55,11 +55,10 @@ export function makeLane(
 }
 
 /** The dead letters in a folder, oldest first. */
-export function letters(folder: string): { time: string; type: string; reason: string; entry: string }[] {
-  const file = join(folder, "current.ndjson");
-  if (!existsSync(file)) return [];
-  return readFileSync(file, "utf8")
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => JSON.parse(line));
+export function letters(folder: string): Letter[] {
+  return segmentsOf(folder).flatMap((path) => {
+    // Behind the last line end may stand a line that is being written.
+    const lines = readFileSync(path, "utf8").split("\n").slice(0, -1);
+    return lines.map((line) => JSON.parse(line) as Letter);
+  });
 }

@@ -28,9 +28,13 @@ export class Program {
 
   constructor(
     args: readonly string[],
-    options: { uid?: number; env?: Record<string, string>; nodeFlags?: string[] } = {},
+    options: { uid?: number; env?: Record<string, string>; nodeFlags?: string[]; openFiles?: number } = {},
   ) {
-    this.child = spawn(process.execPath, [...(options.nodeFlags ?? []), bundle, ...args], {
+    const node = [process.execPath, ...(options.nodeFlags ?? []), bundle, ...args];
+    const limited =
+      options.openFiles === undefined ? [] : ["sh", "-c", `ulimit -n ${options.openFiles}; exec "$0" "$@"`];
+    const [command = "", ...words] = [...limited, ...node];
+    this.child = spawn(command, words, {
       stdio: ["ignore", "pipe", "pipe"],
       env: { PATH: process.env.PATH ?? "", ...options.env },
       ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
@@ -103,21 +107,29 @@ export function freePort(): Promise<number> {
   });
 }
 
-/** Writes a configuration for a node tree below `root`. @param outputs YAML of the list under `outputs:`. @param source more lines under `source:`. */
-export function writeConfig(root: string, outputs: string, source = ""): string {
+/** Writes a configuration for a node tree below `root`; see `configText`. */
+export function writeConfig(root: string, outputs: string, source = "", ui?: string, kubernetes?: string): string {
   const file = join(root, "config.yaml");
-  writeFileSync(
-    file,
-    `nodeName: node-a
+  writeFileSync(file, configText(root, outputs, source, ui, kubernetes));
+  return file;
+}
+
+/** @param outputs YAML of the list under `outputs:`. @param source more lines under `source:`. @param ui the page's address. */
+export function configText(
+  root: string,
+  outputs: string,
+  source = "",
+  ui = 'uiListen: "127.0.0.1:0"',
+  kubernetes = "{ enabled: false }",
+): string {
+  return `nodeName: node-a
 dataDir: ${join(root, "state")}
 source:
   include: ["${join(root, "containers")}/*.log"]
   roots: ["${root}"]
-${source}kubernetes: { enabled: false }
-admin: { listen: "127.0.0.1:0", uiListen: "127.0.0.1:0" }
+${source}kubernetes: ${kubernetes}
+admin: { listen: "127.0.0.1:0", ${ui} }
 outputs:
 ${outputs}
-`,
-  );
-  return file;
+`;
 }

@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { FatalError } from "../../../agent/errors.ts";
 import { Checkpoints, type SavedPosition } from "../../../agent/tail/checkpoints.ts";
-import { temporaryFolder } from "../../support/program.ts";
+import { temporaryFolder, until } from "../../support/program.ts";
 import { keepLog } from "../../support/quiet-log.ts";
 
 const at = (offset: number): SavedPosition => ({
@@ -106,4 +109,70 @@ test("a save that fails later is told once and tried again", async (context) => 
   await checkpoints.save();
   assert.equal(checkpoints.failures, 0);
   assert.ok(existsSync(join(folder, "state", "checkpoints.json")));
+});
+
+/** What a crash leaves behind when it comes right after each step of a save of 3, on top of saves of 1 and 2. */
+const STEPS: readonly (readonly [string, (folder: string, text: string) => void, number])[] = [
+  ["the new file is made", (folder) => writeFileSync(join(folder, "checkpoints.json.tmp"), ""), 2],
+  [
+    "half of it is written",
+    (folder, text) => writeFileSync(join(folder, "checkpoints.json.tmp"), text.slice(0, text.length / 2)),
+    2,
+  ],
+  ["all of it is written", (folder, text) => writeFileSync(join(folder, "checkpoints.json.tmp"), text), 2],
+  ["the former fallback is gone", (folder) => rmSync(join(folder, "checkpoints.json.bak")), 2],
+  [
+    "the file is its own fallback",
+    (folder) => linkSync(join(folder, "checkpoints.json"), join(folder, "checkpoints.json.bak")),
+    2,
+  ],
+  [
+    "the new file has taken its place",
+    (folder) => renameSync(join(folder, "checkpoints.json.tmp"), join(folder, "checkpoints.json")),
+    3,
+  ],
+];
+
+test("a crash after any step of a save leaves a whole file, never one that runs ahead", async (context) => {
+  for (let count = 1; count <= STEPS.length; count++) {
+    const folder = temporaryFolder(context);
+    await saved(folder, 1, 2);
+    const text = readFileSync(join(folder, "checkpoints.json"), "utf8").replace('"offset": 2', '"offset": 3');
+    for (const [, step] of STEPS.slice(0, count)) step(folder, text);
+    const [what, , expected] = STEPS[count - 1] ?? ["", undefined, 0];
+    const { log, lines } = keepLog();
+    const again = await Checkpoints.open(folder, log);
+    assert.deepEqual(again.get("es", "a/b"), at(expected), what);
+    assert.deepEqual(
+      lines.filter(({ level }) => level === "error"),
+      [],
+      what,
+    );
+  }
+});
+
+test("kill -9 in the middle of saving never loses a save that was reported, nor shows one that was not begun", async (context) => {
+  const folder = temporaryFolder(context);
+  const saver = fileURLToPath(new URL("../../support/saver.ts", import.meta.url));
+  for (let round = 0; round < 15; round++) {
+    const child = spawn(process.execPath, [saver, folder], { stdio: ["ignore", "pipe", "inherit"] });
+    let output = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+    });
+    const wanted = 3 + round;
+    await until(() => output.split("\n").filter((line) => line.startsWith("saved ")).length > wanted, "some saves");
+    child.kill("SIGKILL");
+    await once(child, "close");
+    const last = (word: string): number =>
+      Number(
+        output
+          .split("\n")
+          .findLast((line) => new RegExp(`^${word} \\d+$`).test(line))
+          ?.split(" ")[1],
+      );
+    const again = await Checkpoints.open(folder, keepLog().log);
+    const offset = again.get("es", "a/b")?.offset ?? -1;
+    assert.ok(offset >= last("saved") && offset <= last("begun"), `${last("saved")} <= ${offset} <= ${last("begun")}`);
+  }
 });

@@ -2,25 +2,17 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadConfig } from "./config/load.ts";
-import type { Config } from "./config/schema.ts";
-import { SampleNode } from "./demo/pods.ts";
-import { FatalError } from "./errors.ts";
-import { createLog, type Log } from "./log.ts";
+import { Agent } from "../agent.ts";
+import { systemClock } from "../clock.ts";
+import { loadConfig } from "../config/load.ts";
+import { SampleNode } from "../demo/pods.ts";
+import { FatalError } from "../errors.ts";
+import { createLog } from "../log.ts";
+import { signalled } from "./command.ts";
 
 const EVERY_MS = 700;
 
-interface Runnable {
-  start(): Promise<void>;
-  stop(): Promise<void>;
-  readonly addresses: { readonly admin: string; readonly ui: string };
-}
-
-/** @param signalled resolves when the user wants to stop. */
-export async function runDemo(
-  create: (config: Config, hash: string, log: Log) => Runnable,
-  signalled: () => Promise<void>,
-): Promise<number> {
+export async function demo(): Promise<number> {
   const root = mkdtempSync(join(tmpdir(), "tailrace-demo-"));
   const stop = signalled();
   try {
@@ -29,14 +21,14 @@ export async function runDemo(
     const loaded = loadConfig(file, { env: {}, hostname: "demo-node", checkFiles: true });
     if ("problems" in loaded) throw new Error(JSON.stringify(loaded.problems));
     const node = new SampleNode(root, EVERY_MS);
-    const agent = create(loaded.config, loaded.hash, createLog(loaded.config.logLevel));
+    const agent = new Agent(loaded, process.env, systemClock, createLog(loaded.config.logLevel));
     try {
       await agent.start();
       const { admin, ui } = agent.addresses;
       process.stdout.write(
         [
           `Sample pods write to ${root}; these are their records as tailrace ships them.`,
-          `  status   http://${ui}/api/v1/status`,
+          `  status   http://${ui}/  (the same as JSON: /api/v1/status)`,
           `  metrics  http://${admin}/metrics     health  http://${admin}/healthz`,
           "  Ctrl-C ends it and takes the folder away.\n\n",
         ].join("\n"),

@@ -1,0 +1,36 @@
+/** `tailrace run`: the agent, until a signal ends it. A changed configuration is taken up as it comes, and at SIGHUP. */
+import { Agent } from "../agent.ts";
+import { systemClock } from "../clock.ts";
+import { formatProblem } from "../config/load.ts";
+import { ConfigWatch } from "../config/watch.ts";
+import { FatalError } from "../errors.ts";
+import { createLog } from "../log.ts";
+import { load, type Options, signalled } from "./command.ts";
+
+export async function run({ config: file }: Options): Promise<number> {
+  const loaded = load(file, true);
+  if ("problems" in loaded) {
+    const log = createLog("info");
+    for (const problem of loaded.problems) log.error({}, formatProblem(problem));
+    return 2;
+  }
+  const log = createLog(loaded.config.logLevel);
+  const agent = new Agent(loaded, process.env, systemClock, log);
+  const watch = new ConfigWatch(file, loaded.text, () => agent.reload(load(file, true)), log);
+  process.on("SIGHUP", () => watch.ask());
+  const stop = signalled();
+  try {
+    await agent.start();
+  } catch (error) {
+    if (!(error instanceof FatalError)) throw error;
+    log.error({}, error.message);
+    return 1;
+  }
+  watch.start();
+  await stop;
+  // A second signal ends at once.
+  process.once("SIGTERM", () => process.exit(1));
+  process.once("SIGINT", () => process.exit(1));
+  await Promise.all([agent.stop(), watch.stop()]);
+  return 0;
+}
