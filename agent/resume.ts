@@ -65,7 +65,9 @@ export function restore(
   );
   if (younger.length > 0) chain.putBehind(file, younger);
   const offset = offsetIn(file, saved, options);
-  return { position: { file, offset, time: saved.time, ...restoreAhead(chain, saved) }, lost: 0 };
+  // Where the file is not what it was, neither are the places behind the offset.
+  const ahead = offset === saved.offset ? restoreAhead(chain, saved) : {};
+  return { position: { file, offset, time: saved.time, ...ahead }, lost: 0 };
 }
 
 function before({ files }: Chain, file: LogFile): LogFile[] {

@@ -28,6 +28,12 @@ export interface Format {
   readonly objectTo?: number;
 }
 
+/**
+ * A message of more members stays text: no backend takes as many (Elasticsearch's default is 1000 fields an index), and
+ * the time that one line takes is bounded.
+ */
+export const MOST_MEMBERS = 10_000;
+
 const HEX = Buffer.from("0123456789abcdef");
 /** By byte: the letter behind the backslash; 1 for \u00XX; 0 for a byte that stands for itself. */
 const ESCAPES = new Uint8Array(256).fill(1, 0, SPACE);

@@ -5,7 +5,7 @@
 import type { Rows } from "../batch.ts";
 import type { Fields } from "../fields.ts";
 import { CLOSE_BRACE, OPEN_BRACE } from "../parse/ascii.ts";
-import type { Format } from "./format.ts";
+import { type Format, MOST_MEMBERS } from "./format.ts";
 import { Members } from "./members.ts";
 
 /**
@@ -29,7 +29,8 @@ export class JsonFormat implements Format {
     const last = rows.bytes[to - 1]!;
     if (last !== CLOSE_BRACE && last > 0x20) return false;
     const members = this.#members;
-    if (!members.scan(rows.bytes, from, to) || members.depth > DEEPEST) return false;
+    if (!members.scan(rows.bytes, from, to)) return false;
+    if (members.depth > DEEPEST || members.count > MOST_MEMBERS) return false;
     const clean = members.isClean(members.from, members.to);
     this.objectFrom = clean ? members.from : 1;
     this.objectTo = clean ? members.to : 0;

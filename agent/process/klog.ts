@@ -12,7 +12,7 @@
 import type { Rows } from "../batch.ts";
 import type { Fields } from "../fields.ts";
 import { CLOSE_BRACKET, COLON, LF, QUOTE, SPACE, TAB, ZERO } from "../parse/ascii.ts";
-import { addNumber, addQuoted, addText, appendText, endOfQuoted, type Format } from "./format.ts";
+import { addNumber, addQuoted, addText, appendText, endOfQuoted, type Format, MOST_MEMBERS } from "./format.ts";
 import { addPairs } from "./logfmt.ts";
 import { Names } from "./names.ts";
 
@@ -87,8 +87,10 @@ export class KlogFormat implements Format {
 
 /** Pairs, of which some may have a value of several lines. */
 function addKlogPairs(rows: Rows, from: number, to: number, fields: Fields): boolean {
+  const most = fields.used + MOST_MEMBERS;
   let at = from;
   for (;;) {
+    if (fields.used > most) return false;
     const open = blockAt(rows.bytes, at, to);
     if (!addPairs(rows, at, open < 0 ? to : nameBefore(rows.bytes, open), fields)) return false;
     if (open < 0) return true;

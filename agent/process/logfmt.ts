@@ -8,7 +8,7 @@
 import type { Rows } from "../batch.ts";
 import type { Fields } from "../fields.ts";
 import { LF, QUOTE, SPACE, TAB } from "../parse/ascii.ts";
-import { addQuoted, addText, endOfQuoted, type Format } from "./format.ts";
+import { addQuoted, addText, endOfQuoted, type Format, MOST_MEMBERS } from "./format.ts";
 
 const EQUALS = 0x3d;
 
@@ -32,13 +32,14 @@ export class LogfmtFormat implements Format {
 
 /** Adds the pairs in bytes[from, to). @returns false where there is something else. */
 export function addPairs(rows: Rows, from: number, to: number, fields: Fields): boolean {
+  const most = fields.used + MOST_MEMBERS;
   for (let at = from; ; ) {
     while (at < to && isBlank(rows.bytes[at]!)) at++;
     if (at >= to) return true;
     const name = at;
     while (at < to && NAME[rows.bytes[at]!] === 1) at++;
     const nameTo = at;
-    if (nameTo === name) return false;
+    if (nameTo === name || fields.used >= most) return false;
     if (at >= to || rows.bytes[at] !== EQUALS) {
       if (at < to && !isBlank(rows.bytes[at]!)) return false;
       addText(rows, fields, name, nameTo, at, at);

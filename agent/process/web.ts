@@ -147,7 +147,10 @@ export class NginxFormat extends WebFormat implements Format {
    * @returns false when anything else is there, and so would get lost.
    */
   #context(rows: Rows, fields: Fields, from: number, to: number): boolean {
+    const most = fields.used + CONTEXT.length;
     for (let at = from; at < to; ) {
+      // Each is told once.
+      if (fields.used >= most) return false;
       const key = at + 2;
       const keyTo = endOfLetters(rows.bytes, key, to);
       const name = contextName(rows.bytes, key, keyTo);
@@ -208,8 +211,11 @@ export class ApacheFormat extends WebFormat implements Format {
     if (colon > module) this.text(rows, fields, "module", module, colon);
     this.text(rows, fields, "level", level, levelTo);
     let at = levelTo + 1;
-    for (let next = this.#bracket(rows, fields, at, to); next > 0; next = this.#bracket(rows, fields, at, to))
-      at = next;
+    // Process and client, each once.
+    for (let brackets = 0; brackets < 2; brackets++) {
+      const next = this.#bracket(rows, fields, at, to);
+      if (next > 0) at = next;
+    }
     this.text(rows, fields, "message", skipBlank(bytes, at, to), to);
     return true;
   }

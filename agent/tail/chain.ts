@@ -15,6 +15,8 @@ import { LogFile } from "./file.ts";
 // After a rename the runtime writes on to the renamed file until it has reopened; containerd's writers even a moment
 // longer. A file is left only after it has been quiet for this long behind its successor.
 const QUIET_MS = 1000;
+/** A folder whose names change faster than this many looks is taken as it was seen last. */
+const MOST_LOOKS = 5;
 
 /** kubelet keeps 5 files of a container unless told otherwise. */
 const MAX_READ = 64;
@@ -203,18 +205,28 @@ export class Chain {
     return this.segments.some((segment) => segment.log === file.log && segment.target === file.path);
   }
 
+  /**
+   * The files behind a run's names, in their order. Rotation and compression may change names while they are looked at;
+   * a file missed by that would be taken for a younger one later, so it is done again until the names stand still.
+   */
   async #present(segment: Segment, now: number): Promise<Set<LogFile>> {
-    const present = new Set<LogFile>();
-    for (const { path, compressed } of this.#names(segment)) {
-      try {
-        present.add(await this.#match(segment, path, compressed, now));
-      } catch (error) {
-        const code = errorCode(error);
-        if (code === "") throw error;
-        if (code !== "ENOENT" && code !== "ESTALE") this.#onTrouble(this, path, code);
+    for (let looks = 1; ; looks++) {
+      const present = new Set<LogFile>();
+      const names = this.#names(segment);
+      for (const { path, compressed } of names) {
+        try {
+          present.add(await this.#match(segment, path, compressed, now));
+        } catch (error) {
+          const code = errorCode(error);
+          if (code === "") throw error;
+          if (code !== "ENOENT" && code !== "ESTALE") this.#onTrouble(this, path, code);
+        }
       }
+      const again = this.#names(segment);
+      const still = names.length === again.length && names.every(({ path }, i) => path === again[i]?.path);
+      if (still || looks === MOST_LOOKS) return present;
+      for (const file of present) if (!this.files.includes(file)) file.release();
     }
-    return present;
   }
 
   #names(segment: Segment): { path: string; compressed: boolean }[] {
