@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { uncompress } from "snappyjs";
+import { compressSnappy, decompressSnappy } from "../../outputs/snappy.ts";
+import { anyPayload, noise, payloads } from "../support/payloads.ts";
+
+for (const [name, payload] of Object.entries(payloads))
+  test(`snappy: what is compressed decodes to itself: ${name}`, () => {
+    const compressed = compressSnappy(payload);
+    assert.ok(uncompress(compressed).equals(payload), "another decoder");
+    assert.ok(decompressSnappy(compressed).equals(payload), "our own decoder");
+  });
+
+test("snappy: any payload decodes to itself", () => {
+  fc.assert(
+    fc.property(anyPayload, (payload) => {
+      const compressed = compressSnappy(payload);
+      assert.ok(uncompress(compressed).equals(payload));
+      assert.ok(decompressSnappy(compressed).equals(payload));
+    }),
+  );
+});
+
+test("snappy: what does not compress grows by less than a hundredth", () => {
+  const payload = noise(1_000_000);
+  assert.ok(compressSnappy(payload).length < payload.length * 1.01);
+});
+
+test("snappy: decoding damaged bytes throws a RangeError or gives what the length says, and never hangs", () => {
+  fc.assert(
+    fc.property(anyPayload, fc.nat(), fc.nat(255), (payload, at, byte) => {
+      const compressed = compressSnappy(payload);
+      // Behind the length, which would only ask for another buffer.
+      const body = Math.min(compressed.length, 5);
+      if (body < 5) return;
+      compressed[body + (at % (compressed.length - body + 1))] = byte;
+      try {
+        assert.equal(decompressSnappy(compressed).length, payload.length);
+      } catch (error) {
+        assert.ok(error instanceof RangeError, String(error));
+      }
+    }),
+  );
+});
+
+test("snappy: elements that other encoders write are decoded", () => {
+  const cases: [string, number[], string][] = [
+    ["a literal with its length in one byte", [3, 60 << 2, 2, 0x61, 0x62, 0x63], "abc"],
+    ["a literal with its length in two bytes", [3, 61 << 2, 2, 0, 0x61, 0x62, 0x63], "abc"],
+    ["a literal with its length in four bytes", [3, 63 << 2, 2, 0, 0, 0, 0x61, 0x62, 0x63], "abc"],
+    ["a copy with four bytes of offset", [6, 2 << 2, 0x61, 0x62, 0x63, (2 << 2) | 3, 3, 0, 0, 0], "abcabc"],
+    ["a copy that overlaps itself", [9, 0, 0x61, (7 << 2) | 2, 1, 0], "aaaaaaaaa"],
+  ];
+  for (const [name, bytes, text] of cases) assert.equal(decompressSnappy(Buffer.from(bytes)).toString(), text, name);
+});
