@@ -7,7 +7,8 @@
  * Time first, because ids that grow with time cost Elasticsearch least. Digits are decimal, as in the record's time and
  * offset, so that compression finds them there again.
  */
-import type { Batch } from "../agent/batch.ts";
+import type { Batch, Generation } from "../agent/batch.ts";
+import type { Piece } from "../agent/kernel/row.ts";
 import type { ByteWriter } from "./json.ts";
 
 const DASH = 0x2d;
@@ -27,4 +28,9 @@ export function writeRecordId(writer: ByteWriter, batch: Batch, row: number, off
   const offset = batch.offset[row] as number;
   if (offsetDigits > 0) writer.padded(offset, offsetDigits);
   else writer.number(offset);
+}
+
+/** What the id of a row is made of that begins in its batch's generation: the same bytes that `writeRecordId` writes. */
+export function recordIdPieces(generation: Generation): Piece[] {
+  return ["stamp", Buffer.from(`-${generation.key}-`), "offset"];
 }
