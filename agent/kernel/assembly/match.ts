@@ -1,4 +1,4 @@
-/** What the compressors share: the hash of four bytes, and how far two places are equal. */
+/** What the compressors share: where places are kept by their first bytes, and how far two places are equal. */
 import { HASH, HASH_BITS, HASH_BYTES } from "./layout";
 
 /**
@@ -28,11 +28,11 @@ export function shiftPlaces(distance: u32): void {
 }
 
 @inline
-export function placeOf(bytes: u32): usize {
-  return HASH + (((bytes * 0x9e3779b1) >> (32 - HASH_BITS)) << 2);
+export function placeOf(bytes: u64): usize {
+  return HASH + (<u32>((bytes * 0x9e3779b97f4a7c15) >> (64 - HASH_BITS)) << 2);
 }
 
-/** How many bytes at `a` and `b` are equal, `b` < `end`; 8 at a time, so 8 bytes behind `end` must be readable. */
+/** How many bytes at `a` and `b` are equal, `b` < `end`; 16 at a time, so 16 bytes behind `end` must be readable. */
 @inline
 export function equalBytes(a: usize, b: usize, end: usize): u32 {
   const from = b;

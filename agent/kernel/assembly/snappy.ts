@@ -3,6 +3,8 @@ import { base, equalBytes, placeOf } from "./match";
 
 /** Matches stay within a block, so that two bytes hold every offset. */
 const BLOCK_BYTES: u32 = 0x10000;
+const SHORTEST: u32 = 4;
+const UNUSED_BITS: u64 = 64 - SHORTEST * 8;
 
 /** Appends the elements of [from, to) at `out`. @returns the end of what was written. */
 export function snappy(from: u32, to: u32, out: u32): u32 {
@@ -15,24 +17,24 @@ function compressBlock(from: u32, to: u32, out: u32): u32 {
   let at = from;
   let misses: u32 = 32;
   const low = from + base;
-  while (at + 4 <= to) {
-    const bytes = load<u32>(at);
+  while (at + 8 <= to) {
+    const bytes = load<u64>(at) << UNUSED_BITS;
     const place = placeOf(bytes);
     const known = load<u32>(place);
     store<u32>(place, at + base);
     // Places of earlier blocks and inputs are lower, none can be higher.
     const found = known - base;
-    if (known < low || load<u32>(found) != bytes) {
+    if (known < low || (load<u64>(found) << UNUSED_BITS) != bytes) {
       at += misses++ >> 5;
       continue;
     }
-    const length = 4 + equalBytes(found + 4, at + 4, to);
+    const length = SHORTEST + equalBytes(found + SHORTEST, at + SHORTEST, to);
     out = writeLiteral(literal, at, out);
     out = writeCopy(at - found, length, out);
     at += length;
     literal = at;
     misses = 32;
-    if (at + 3 <= to) store<u32>(placeOf(load<u32>(at - 1)), at - 1 + base);
+    if (at + 8 <= to) store<u32>(placeOf(load<u64>(at - 1) << UNUSED_BITS), at - 1 + base);
   }
   return writeLiteral(literal, to, out);
 }
