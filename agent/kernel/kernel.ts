@@ -23,7 +23,6 @@ interface Exports {
   readonly stopped: WebAssembly.Global;
   prepare(): void;
   beginDeflate(): void;
-  clearHints(): void;
   deflate(low: number, from: number, to: number, target: number, final: number): number;
   snappy(from: number, to: number, target: number): number;
   forgetPlaces(span: number): void;
@@ -114,7 +113,6 @@ export class Kernel {
   begin(): void {
     this.#exports.forgetPlaces(this.#memoryBytes);
     this.#exports.beginDeflate();
-    this.#exports.clearHints();
     this.length = 0;
     this.#history = 0;
   }
@@ -207,12 +205,12 @@ export class Kernel {
     const sizes = layout.map((piece) =>
       typeof piece === "string" ? 0 : Buffer.isBuffer(piece) ? piece.length : piece.stdout.length + piece.stderr.length,
     );
-    // No piece has more than seven words.
-    let at = this.#program.at + (layout.length * 7 + 1) * 4;
+    // No piece has more than five words.
+    let at = this.#program.at + (layout.length * 5 + 1) * 4;
     if (at + sizes.reduce((sum, size) => sum + size, 0) > this.#program.at + this.#program.bytes) return false;
     const place = (bytes: Buffer): void => {
       bytes.copy(this.#bytes, at);
-      words.push(at, bytes.length, 0);
+      words.push(at, bytes.length);
       at += bytes.length;
     };
     for (const piece of layout) {
@@ -221,7 +219,7 @@ export class Kernel {
       else if (typeof piece !== "string") {
         place(piece.stdout);
         place(piece.stderr);
-      } else if (piece === "time" || piece === "stamp") words.push(0);
+      }
     }
     words.push(0);
     this.#words.set(words, this.#program.at >> 2);

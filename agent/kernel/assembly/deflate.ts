@@ -6,8 +6,7 @@
  * repeated. Bits that make no whole byte are kept for the next piece.
  */
 import { makeCode } from "./huffman";
-import { clearHints, hintsEnd } from "./hints";
-import { HINTS, HISTORY_BYTES, MAX_SEQUENCES, SEQUENCES, TABLES } from "./layout";
+import { HISTORY_BYTES, MAX_SEQUENCES, SEQUENCES, TABLES } from "./layout";
 import { base, equalBytes, placeOf } from "./match";
 
 const LITERALS: u32 = 286;
@@ -20,10 +19,6 @@ const LONGEST: u32 = 258;
  */
 const SHORTEST: u32 = 6;
 const UNUSED_BITS: u64 = 64 - SHORTEST * 8;
-/** One match is cut at this length, so that what it adds to a block is bounded: 256 sequences. */
-const LONGEST_SEQUENCES: u32 = 0x10000;
-/** Between two known matches: digits that are new in every row are shorter. */
-const WORTH_SEARCHING: u32 = 16;
 /** Symbols in a block, at most: fewer than what a frequency may be. */
 const MAX_SYMBOLS: i32 = 0xc000;
 
@@ -48,11 +43,6 @@ const LENGTHS: u32 = TABLES + 0x2400;
 let bits: u64 = 0;
 let bitCount: u32 = 0;
 let out: u32 = 0;
-/** Where the next sequence goes, and how many symbols the block still takes. */
-let sequence: u32 = 0;
-let symbolsLeft: i32 = 0;
-/** The next hint. */
-let hint: u32 = HINTS;
 
 /** Smallest length and extra bits of each length symbol. */
 const LENGTH_BASES = memory.data<u8>([
@@ -91,12 +81,10 @@ export function beginDeflate(): void {
  */
 export function deflate(low: u32, from: u32, to: u32, target: u32, final: bool): u32 {
   out = target;
-  hint = HINTS;
   let at = from;
   do {
     at = compressBlock(low, at, to, final);
   } while (at < to);
-  clearHints();
   if (final) {
     store<u64>(out, bits);
     out += (bitCount + 7) >> 3;
@@ -108,97 +96,77 @@ export function deflate(low: u32, from: u32, to: u32, target: u32, final: bool):
 /** Compresses a block's worth. @returns where it ended. */
 function compressBlock(low: u32, from: u32, to: u32, final: bool): u32 {
   memory.fill(LITERAL_COUNTS, 0, 0x600);
-  sequence = SEQUENCES;
-  symbolsLeft = MAX_SYMBOLS;
+  let sequence = SEQUENCES;
+  const lastSequence = SEQUENCES + (MAX_SEQUENCES - (0x10000 >> 8)) * 8;
   let literal = from;
   let at = from;
+  let misses: u32 = 32;
+  // Literals that are waiting count as symbols too.
+  let symbolsLeft: i32 = MAX_SYMBOLS;
   const shift = base;
   const lowPlace = low + shift;
-  for (;;) {
-    // Up to the next match that is known others are looked for, if it may pay.
-    const known = hint < hintsEnd;
-    const stop = known ? load<u32>(hint) : to;
-    let misses: u32 = 32;
-    if (known && stop - at < WORTH_SEARCHING) at = stop;
-    else
-      for (const end = min(stop, at + symbolsLeft); at + 8 <= end; ) {
-        const bytes = load<u64>(at) << UNUSED_BITS;
-        const place = placeOf(bytes);
-        const before = load<u32>(place);
-        store<u32>(place, at + shift);
-        const found = before - shift;
-        if (before < lowPlace || at - found - 1 >= HISTORY_BYTES || (load<u64>(found) << UNUSED_BITS) != bytes) {
-          at += misses++ >> 5;
-          continue;
-        }
-        const distance = at - found;
-        let length = SHORTEST + equalBytes(found + SHORTEST, at + SHORTEST, stop);
-        // What was stepped over may belong to it.
-        while (at > literal && at - distance > low && load<u8>(at - 1) == load<u8>(at - distance - 1)) {
-          at--;
-          length++;
-        }
-        if (<i32>(at - literal) >= symbolsLeft) break;
-        // A block's end is a good enough place to cut what repeats without end.
-        length = min(length, LONGEST_SEQUENCES);
-        addMatch(literal, at, length, distance);
-        at += length;
-        literal = at;
-        misses = 32;
-        // Where a match ended another one begins the next time.
-        store<u32>(placeOf(load<u64>(at - 2) << UNUSED_BITS), at - 2 + shift);
-        if (isFull()) break;
+  const lastStart = to - 8;
+  while (at <= lastStart && to >= 8) {
+    const bytes = load<u64>(at) << UNUSED_BITS;
+    const place = placeOf(bytes);
+    const known = load<u32>(place);
+    store<u32>(place, at + shift);
+    const found = known - shift;
+    if (known < lowPlace || at - found > HISTORY_BYTES || (load<u64>(found) << UNUSED_BITS) != bytes) {
+      at += misses++ >> 5;
+      if (<i32>(at - literal) >= symbolsLeft) {
+        at = literal + symbolsLeft;
+        break;
       }
-    if (isFull()) break;
-    if (at + 8 > stop) at = stop;
-    if (<i32>(at - literal) >= symbolsLeft) {
-      at = literal + symbolsLeft;
-      break;
+      continue;
     }
-    if (at < stop) continue;
-    if (!known) break;
-    const match = load<u32>(hint + 4);
-    hint += 8;
-    addMatch(literal, at, match >> 16, (match & 0xffff) + 1);
-    at += match >> 16;
+    let length = SHORTEST + equalBytes(found + SHORTEST, at + SHORTEST, to);
+    const distance = at - found;
+    // What was stepped over may belong to it.
+    while (at > literal && at - distance > low && load<u8>(at - 1) == load<u8>(at - distance - 1)) {
+      at--;
+      length++;
+    }
+    countLiterals(literal, at);
+    symbolsLeft -= at - literal;
+    const distanceLess = distance - 1;
+    const distanceSymbol: u32 = distanceLess < 256 ? load<u8>(DISTANCE_SYMBOLS + distanceLess) : load<u8>(DISTANCE_SYMBOLS + 256 + (distanceLess >> 7));
+    const distanceSlot = DISTANCE_COUNTS + (distanceSymbol << 2);
+    let literals = at - literal;
+    // A block's end is a good enough place to cut what repeats without end.
+    length = min(length, 0x10000);
+    at += length;
+    while (length > 0) {
+      let part = min(length, LONGEST);
+      // What is left must be a match again.
+      if (length - part > 0 && length - part < 3) part -= 3;
+      const slot = LITERAL_COUNTS + ((257 + <u32>load<u8>(LENGTH_SYMBOLS + part - 3)) << 2);
+      store<u32>(slot, load<u32>(slot) + 1);
+      store<u32>(distanceSlot, load<u32>(distanceSlot) + 1);
+      store<u32>(sequence, literals | (distanceSymbol << 24));
+      store<u32>(sequence + 4, ((part - 3) << 16) | distanceLess);
+      sequence += 8;
+      symbolsLeft--;
+      literals = 0;
+      length -= part;
+    }
     literal = at;
-    if (isFull()) break;
+    misses = 32;
+    // Where a match ended another one begins the next time.
+    if (at <= lastStart) {
+      const near = at - 2;
+      store<u32>(placeOf(load<u64>(near) << UNUSED_BITS), near + shift);
+    }
+    if (sequence >= lastSequence || symbolsLeft < 0x1000) break;
   }
+  if (at > lastStart || to < 8) at = to;
+  // Nothing is left waiting when the block is full, or the rest is literals.
+  if (<i32>(at - literal) > symbolsLeft) at = literal + symbolsLeft;
   countLiterals(literal, at);
   store<u32>(sequence, at - literal);
   store<u32>(LITERAL_COUNTS + (END_OF_BLOCK << 2), 1);
   writeBlock(from, at, sequence, final && at == to);
   return at;
-}
-
-/** Whether the longest match might not find room. */
-@inline
-function isFull(): bool {
-  return sequence >= SEQUENCES + (MAX_SEQUENCES - 0x110) * 8 || symbolsLeft < 0x110;
-}
-
-/** Adds the literals [literal, at), and behind them a match. */
-function addMatch(literal: u32, at: u32, length: u32, distance: u32): void {
-  countLiterals(literal, at);
-  let literals = at - literal;
-  symbolsLeft -= literals;
-  const less = distance - 1;
-  const symbol: u32 = load<u8>(DISTANCE_SYMBOLS + (less < 256 ? less : 256 + (less >> 7)));
-  const slot = DISTANCE_COUNTS + (symbol << 2);
-  while (length > 0) {
-    let part = min(length, LONGEST);
-    // What is left must be a match again.
-    if (length - part > 0 && length - part < 3) part -= 3;
-    const lengthSlot = LITERAL_COUNTS + ((257 + <u32>load<u8>(LENGTH_SYMBOLS + part - 3)) << 2);
-    store<u32>(lengthSlot, load<u32>(lengthSlot) + 1);
-    store<u32>(slot, load<u32>(slot) + 1);
-    store<u32>(sequence, literals | (symbol << 24));
-    store<u32>(sequence + 4, ((part - 3) << 16) | less);
-    sequence += 8;
-    symbolsLeft--;
-    literals = 0;
-    length -= part;
-  }
 }
 
 function countLiterals(from: u32, to: u32): void {

@@ -5,21 +5,18 @@
  * A document of 900 bytes is written in a few hundred nanoseconds: constants 16 bytes at a time, and the message escaped
  * by looking at 16 bytes at a time (`npm run bench:micro`).
  */
-import { addHint, hintsEnd, lastHint, takeBackHints } from "./hints";
 import { COLUMNS, MAX_ROWS, PROGRAM } from "./layout";
-import { base } from "./match";
 
-/** Operations: a word, then its arguments. A place is where the same was written last, 0: nowhere. */
+/** Operations: a word, then its arguments. */
 const END: u32 = 0;
-/** address, length, place */
+/** address, length */
 const COPY: u32 = 1;
 const MESSAGE: u32 = 2;
-/** address, length and place for stdout, the same for stderr */
+/** address and length for stdout, the same for stderr */
 const STREAM: u32 = 3;
 const OFFSET: u32 = 4;
-/** place */
 const TIME: u32 = 5;
-/** place. Ten digits of seconds, nine of nanoseconds. */
+/** Ten digits of seconds, nine of nanoseconds. */
 const STAMP: u32 = 6;
 
 const OFFSETS: u32 = COLUMNS;
@@ -72,72 +69,54 @@ export function encodeRows(row: u32, rows: u32, input: u32, out: u32, room: u32,
   stopped = 0;
   for (; row < rows; row++) {
     const start = out;
-    const hints = hintsEnd;
-    const hint = lastHint();
     const seconds = load<f64>(SECONDS + (row << 3));
-    // Places of a former second's digits are no longer good.
-    let sameSecond = true;
-    if (seconds != second) {
-      sameSecond = false;
-      if (!setSecond(seconds)) {
-        stopped = 3;
-        break;
-      }
+    if (seconds != second && !setSecond(seconds)) {
+      stopped = 3;
+      break;
     }
     writeNanos(load<u32>(NANOS + (row << 2)));
     const offsetLength = writeOffset(load<f64>(OFFSETS + (row << 3)));
-    /** Where this row has its nanoseconds and its offset already. */
-    let nanosAt: u32 = 0;
-    let offsetAt: u32 = 0;
     let at = PROGRAM;
     for (;;) {
       const operation = load<u32>(at);
       if (operation == END) break;
       if (operation == COPY) {
-        out = copy(at + 4, out, last);
-        at += 16;
+        out = copy(load<u32>(at + 4), load<u32>(at + 8), out, last);
+        at += 12;
       } else if (operation == MESSAGE) {
         out = escape(input + load<u32>(FROM + (row << 2)), input + load<u32>(TO + (row << 2)), out, last);
         at += 4;
       } else if (operation == STREAM) {
-        out = copy(at + 4 + (load<u8>(FLAGS + row) & STDERR) * 12, out, last);
-        at += 28;
+        const arguments = at + 4 + ((load<u8>(FLAGS + row) & STDERR) << 3);
+        out = copy(load<u32>(arguments), load<u32>(arguments + 4), out, last);
+        at += 20;
       } else if (operation == OFFSET) {
         v128.store(out, v128.load(OFFSET_TEXT + 32 - offsetLength));
-        if (offsetAt > 0) addHint(out, offsetLength, out - offsetAt);
-        offsetAt = out;
         out += offsetLength;
         at += 4;
       } else if (operation == TIME) {
         v128.store(out, v128.load(SECOND_TEXT));
         v128.store(out + 16, v128.load(SECOND_TEXT + 16));
-        remember(at + 4, out, 19, sameSecond);
         out += 19;
         const digits = <u32>load<u8>(DIGITS + row);
         if (digits > 0) {
           store<u8>(out, 0x2e);
           v128.store(out + 1, v128.load(NANO_TEXT));
-          if (nanosAt > 0) addHint(out + 1, digits, out + 1 - nanosAt);
-          nanosAt = digits == 9 ? out + 1 : 0;
           out += 1 + digits;
         }
         store<u8>(out++, 0x5a);
-        at += 8;
+        at += 4;
       } else {
         v128.store(out, v128.load(STAMP_TEXT));
         v128.store(out + 10, v128.load(NANO_TEXT));
-        remember(at + 4, out, 10, sameSecond);
-        nanosAt = out + 10;
         out += 19;
-        at += 8;
+        at += 4;
       }
       if (out > last) break;
     }
     if (out > last || (out > limit && !first)) {
       stopped = out > last ? 1 : 2;
       out = start;
-      takeBackHints(hints, hint);
-      forgetWritten();
       break;
     }
     first = false;
@@ -146,45 +125,11 @@ export function encodeRows(row: u32, rows: u32, input: u32, out: u32, room: u32,
   return row;
 }
 
-/** Hints at the place where the same was written last, and notes this one. */
+/** 16 bytes at a time; what is too much is written over or lies in the slack. @returns more than `last` for no room. */
 @inline
-function remember(slot: u32, out: u32, length: u32, same: bool): void {
-  const place = load<u32>(slot);
-  const here = out + base;
-  store<u32>(slot, here);
-  if (same) addHint(out, length, here - place);
-}
-
-/** Forgets where things were written last. */
-function forgetWritten(): void {
-  for (let at = PROGRAM; ; ) {
-    const operation = load<u32>(at);
-    if (operation == END) break;
-    if (operation == COPY) {
-      store<u32>(at + 12, 0);
-      at += 16;
-    } else if (operation == STREAM) {
-      store<u32>(at + 12, 0);
-      store<u32>(at + 24, 0);
-      at += 28;
-    } else if (operation == TIME || operation == STAMP) {
-      store<u32>(at + 4, 0);
-      at += 8;
-    } else at += 4;
-  }
-}
-
-/**
- * Copies what the address and the length at `what` say, 16 bytes at a time; what is too much is written over or lies in
- * the slack. @returns more than `last` for no room.
- */
-@inline
-function copy(what: u32, out: u32, last: u32): u32 {
-  let from = load<u32>(what);
-  const length = load<u32>(what + 4);
+function copy(from: u32, length: u32, out: u32, last: u32): u32 {
   const end = out + length;
   if (end > last) return last + 1;
-  remember(what + 8, out, length, true);
   for (; out < end; out += 16, from += 16) v128.store(out, v128.load(from));
   return end;
 }

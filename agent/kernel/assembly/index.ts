@@ -4,7 +4,6 @@ import { prepareEncode } from "./encode";
 import { clearPlaces } from "./match";
 
 export { beginDeflate, deflate } from "./deflate";
-export { clearHints } from "./hints";
 export { encodedTo, encodeRows, stopped } from "./encode";
 export {
   COLUMNS,

@@ -19,12 +19,8 @@ export const TABLES_BYTES: u32 = 0x8000;
 export const SEQUENCES: u32 = TABLES + TABLES_BYTES;
 export const MAX_SEQUENCES: u32 = 0x4000;
 
-/** Matches that the encoder knows of (hints.ts). */
-export const HINTS: u32 = SEQUENCES + MAX_SEQUENCES * 8 + 0x40;
-export const HINTS_BYTES: u32 = 0x18000;
-
 /** What a row is made of (encode.ts): operations, then the bytes they copy. */
-export const PROGRAM: u32 = HINTS + HINTS_BYTES + 0x40;
+export const PROGRAM: u32 = SEQUENCES + MAX_SEQUENCES * 8 + 0x40;
 export const PROGRAM_BYTES: u32 = 0x8000;
 
 /** Columns of at most this many rows, one after the other; the widest first, so that all are aligned. */
