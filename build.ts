@@ -10,12 +10,15 @@ import { PAGE } from "./agent/admin/page/assets.ts";
 const leaveOutUnused: Plugin = {
   name: "leave out what is unused of client-node",
   setup({ onResolve, resolve }) {
-    onResolve({ filter: /^@kubernetes\/client-node$|^\./ }, async ({ path, importer, resolveDir, kind, pluginData }) => {
-      const within = /@kubernetes\/client-node\/dist/.test(importer);
-      if (pluginData === leaveOutUnused || (path.startsWith(".") && !within)) return undefined;
-      const found = await resolve(path, { importer, resolveDir, kind, pluginData: leaveOutUnused });
-      return { ...found, sideEffects: false };
-    });
+    onResolve(
+      { filter: /^@kubernetes\/client-node$|^\./ },
+      async ({ path, importer, resolveDir, kind, pluginData }) => {
+        const within = /@kubernetes\/client-node\/dist/.test(importer);
+        if (pluginData === leaveOutUnused || (path.startsWith(".") && !within)) return undefined;
+        const found = await resolve(path, { importer, resolveDir, kind, pluginData: leaveOutUnused });
+        return { ...found, sideEffects: false };
+      },
+    );
   },
 };
 
