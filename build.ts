@@ -16,7 +16,9 @@ const leaveOutUnused: Plugin = {
       WITHIN.test(importer) ? { path: "undici", namespace: "pools", sideEffects: false } : undefined,
     );
     onLoad({ filter: /./, namespace: "pools" }, () => ({
-      contents: 'export { Agent, ProxyAgent } from "./agent/undici.ts"; export const { fetch } = globalThis;',
+      contents: `export { ProxyAgent } from "./agent/undici.ts";
+export { default as Agent } from "undici/lib/dispatcher/agent.js";
+export const { fetch } = globalThis;`,
       resolveDir: import.meta.dirname,
     }));
     onResolve(

@@ -7,10 +7,6 @@ declare module "undici/lib/dispatcher/dispatcher.js" {
   const Dispatcher: { prototype: object };
   export default Dispatcher;
 }
-declare module "undici/lib/dispatcher/agent.js" {
-  const Agent: unknown;
-  export default Agent;
-}
 declare module "undici/lib/dispatcher/pool.js" {
   const Pool: unknown;
   export default Pool;
