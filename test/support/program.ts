@@ -81,13 +81,14 @@ export async function until<T>(
   condition: () => T | undefined | false | null | Promise<T | undefined | false | null>,
   name: string,
   limitMs = 60_000,
+  everyMs = 20,
 ): Promise<T> {
   const end = performance.now() + limitMs;
   for (;;) {
     const value = await condition();
     if (value !== undefined && value !== false && value !== null) return value;
     if (performance.now() > end) throw new Error(`never became true: ${name}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }
 
