@@ -70,8 +70,8 @@ test("every test that docs/delivery.md names exists", () => {
     .filter((name) => name.endsWith(".test.ts"))
     .map((name) => readFileSync(join(folder, name), "utf8"))
     .join("\n");
+  // What is longer than a metric's name in backticks is a test.
   for (const line of read("docs/delivery.md").split("\n"))
-    // What is longer than a metric's name in backticks is a test.
     for (const [i, text] of line.split("`").entries())
       if (i % 2 === 1 && text.includes(" ") && text.length > 20)
         assert.ok(tests.includes(text), `no test is called: ${text}`);
