@@ -1,5 +1,5 @@
 /**
- * Kernel: the byte work in WebAssembly with SIMD, compiled from assembly/. One instance has a memory of 1.4 MB that is
+ * Kernel: the byte work in WebAssembly with SIMD, compiled from assembly/. One instance has a memory of 1.6 MB that is
  * made once and never grows, and does one thing at a time; whoever needs one for longer than a call takes it and gives
  * it back. Without SIMD, or switched off, there is none, and callers do the same work by their TypeScript twins.
  */

@@ -90,7 +90,7 @@ async function drained(metrics: string, bytes: number): Promise<void> {
     },
     "all is delivered",
     600_000,
-    250,
+    1000,
   );
 }
 
