@@ -16,7 +16,8 @@ LABEL org.opencontainers.image.title="tailrace" \
 COPY --from=build /src/dist/tailrace.mjs /app/tailrace.mjs
 COPY LICENSE /app/
 # Half of the 256 MiB in daemonset.yaml: chunks and request bodies lie outside of V8's heap.
-ENV NODE_ENV=production NODE_OPTIONS="--max-old-space-size=128"
+# The least for what is young: 17 MB less at the peak for a tenth less CPU, since nearly nothing in the hot path is an object.
+ENV NODE_ENV=production NODE_OPTIONS="--max-old-space-size=128 --max-semi-space-size=1"
 # Not root unless the pod says so, which reading log files (0640, root) takes: see daemonset.yaml.
 EXPOSE 9780
 ENTRYPOINT ["/nodejs/bin/node", "/app/tailrace.mjs"]

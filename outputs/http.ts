@@ -3,9 +3,9 @@
  * can't be reached rests for a while and the others take over. It makes one attempt; repeating is the lane's business.
  */
 import { readFileSync } from "node:fs";
-import { Pool, ProxyAgent } from "undici";
 import { type Clock, systemClock } from "../agent/clock.ts";
 import { errorCode, errorText } from "../agent/errors.ts";
+import { Pool, ProxyAgent } from "../agent/undici.ts";
 import { type AuthOptions, authorization, type SecretValue } from "./auth.ts";
 
 export interface HttpOptions {
@@ -56,7 +56,7 @@ interface Endpoint {
   readonly url: string;
   readonly origin: string;
   readonly path: string;
-  readonly dispatcher: Pool | ProxyAgent;
+  readonly dispatcher: InstanceType<typeof Pool> | InstanceType<typeof ProxyAgent>;
   /** The last attempt got its answer, so connections may be kept. */
   answered: boolean;
   /** Attempts in a row without a usable answer. */

@@ -11,7 +11,8 @@
  * Time first, because ids that grow with time cost Elasticsearch least. Digits are decimal, as in the record's time and
  * offset, so that compression finds them there again.
  */
-import { type Batch, JOINED } from "../agent/batch.ts";
+import { type Batch, type Generation, JOINED } from "../agent/batch.ts";
+import type { Piece } from "../agent/kernel/row.ts";
 import type { ByteWriter } from "./json.ts";
 
 const DASH = 0x2d;
@@ -34,4 +35,9 @@ export function writeRecordId(writer: ByteWriter, batch: Batch, row: number, off
   if (((batch.flags[row] as number) & JOINED) === 0) return;
   writer.byte(DASH);
   writer.number(batch.size[row] as number);
+}
+
+/** What the id of a row is made of that begins in its batch's generation: the same bytes that `writeRecordId` writes. */
+export function recordIdPieces(generation: Generation): Piece[] {
+  return ["stamp", Buffer.from(`-${generation.key}-`), "offset"];
 }

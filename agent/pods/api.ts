@@ -2,7 +2,8 @@
  * One request to the API server: address, credentials, TLS, and what a refusal means. Retrying is the reflector's.
  * Never through a proxy: the API server is in the cluster.
  */
-import { type Dispatcher, Pool } from "undici";
+import type { Dispatcher } from "undici";
+import { Pool } from "../undici.ts";
 import { VERSION } from "../version.ts";
 import type { Access, Cluster } from "./cluster.ts";
 
@@ -43,7 +44,7 @@ export class ApiError extends Error {
 
 export class Api {
   readonly #cluster: Cluster;
-  #pool: Pool | undefined;
+  #pool: InstanceType<typeof Pool> | undefined;
   #poolFor = "";
 
   constructor(cluster: Cluster) {
@@ -107,7 +108,7 @@ export class Api {
   }
 
   /** Connections are made anew when the address or a certificate has changed. */
-  #poolOf({ server, tls }: Access): Pool {
+  #poolOf({ server, tls }: Access): InstanceType<typeof Pool> {
     const key = [server, tls.ca, tls.cert, tls.key, tls.servername, tls.rejectUnauthorized].join("\n");
     if (this.#pool === undefined || key !== this.#poolFor) {
       this.#pool?.destroy().catch(() => {});

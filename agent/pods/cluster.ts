@@ -91,7 +91,7 @@ class ConfiguredCluster implements Cluster {
 }
 
 async function inCluster(server: string, serviceAccount: string): Promise<KubeConfig> {
-  const { KubeConfig } = await import("@kubernetes/client-node");
+  const { KubeConfig } = await import("./kubeconfig.ts");
   const config = new KubeConfig();
   // Not loadFromCluster(): that one reads the process's environment and speaks plain HTTP to some ports.
   config.loadFromClusterAndUser(
@@ -112,7 +112,7 @@ interface Kubeconfig {
 }
 
 async function loadKubeconfig(path: string): Promise<KubeConfig> {
-  const { KubeConfig } = await import("@kubernetes/client-node");
+  const { KubeConfig } = await import("./kubeconfig.ts");
   const content = parse(await readFile(path, "utf8")) as Kubeconfig | null;
   if (content === null || typeof content !== "object") throw new Error(`${path} is not a kubeconfig file`);
   const folder = dirname(path);

@@ -17,6 +17,10 @@ import { LogFile } from "./file.ts";
 const QUIET_MS = 1000;
 /** A folder whose names change faster than this many looks is taken as it was seen last. */
 const MOST_LOOKS = 5;
+// Kubelet and docker rotate a file because it grew. One that has not for a while is asked by its descriptor alone, which
+// costs half of a look by name; by name too once in LOOK_MS, in case somebody else moved it.
+const CALM_MS = 5000;
+const LOOK_MS = 2000;
 
 /** kubelet keeps 5 files of a container unless told otherwise. */
 const MAX_READ = 64;
@@ -41,6 +45,9 @@ export class Chain {
   readonly #onTrouble: FileTrouble;
   /** Fingerprints of files that every output has read and that had no name when last looked for. */
   readonly #read: string[] = [];
+  /** The only file of which more can be expected, as the last look by name found. */
+  #calm: LogFile | undefined;
+  #lookedAt = 0;
 
   constructor(key: string, descriptors: Descriptors, onTrouble: FileTrouble) {
     this.key = key;
@@ -65,13 +72,22 @@ export class Chain {
       known.unlinked = false;
       return false;
     }
+    this.#calm = undefined;
     this.segments.push({ log, target, unlinked: false });
     this.segments.sort((a, b) => a.log.restart - b.log.restart);
     return true;
   }
 
   unlink(path: string): void {
+    this.#calm = undefined;
     for (const segment of this.segments) if (segment.log.path === path) segment.unlinked = true;
+  }
+
+  /** Whether nothing has changed since the last look: a chain whose writer is silent, seen by 1 us of fstat. */
+  isUnchanged(now: number): boolean {
+    const file = this.#calm;
+    if (file === undefined || now - this.#lookedAt >= LOOK_MS || now - file.grownAt < CALM_MS) return false;
+    return !file.doubted && file.isAsSeen();
   }
 
   /**
@@ -104,7 +120,18 @@ export class Chain {
       if (!file.final && this.#settle(file, now)) changed = true;
       if (file.fingerprint === "" && (await this.#identify(file))) changed = true;
     }
+    this.#lookedAt = now;
+    this.#calm = changed ? undefined : this.#only();
     return changed;
+  }
+
+  /** The live file of the only run, when nothing is open about the others. */
+  #only(): LogFile | undefined {
+    const [segment, ...more] = this.segments;
+    const last = this.last;
+    if (segment === undefined || more.length > 0 || segment.unlinked || last === undefined) return undefined;
+    if (last !== this.#live(segment) || last.fingerprint === "") return undefined;
+    return this.files.every((file) => file === last || file.left || file.final || file.gone !== "") ? last : undefined;
   }
 
   /** Lists a run's folder and matches what is there with what is known. */

@@ -81,6 +81,13 @@ export class LogFile implements Generation {
     return this.#expected;
   }
 
+  /** Whether it is open, has a name and is as long as it was. */
+  isAsSeen(): boolean {
+    if (this.#fd < 0) return false;
+    const { size, nlink } = fstatSync(this.#fd);
+    return size === this.size && nlink > 0;
+  }
+
   /** Looks at the open file again; one that shrank is doubted. @returns whether it grew or shrank. */
   refresh(now: number): boolean {
     if (this.compressed || !this.isOpen) return false;

@@ -18,21 +18,25 @@ const PATHS = ["/api/v1/orders", "/api/v1/items", "/healthz", "/static/app.js", 
 const WORDS = ["order", "accepted", "customer", "payment", "timeout", "retry", "Zürich", "cache", "miss", "stored"];
 const AGENTS = ["Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36", "curl/8.5.0", "kube-probe/1.34"];
 
+export type Format = "cri" | "docker";
+
 export class LogData {
   readonly #random: () => number;
+  readonly #format: Format;
   #nanos = 0;
   #seconds = 1_790_000_000;
 
-  constructor(seed: number) {
+  constructor(seed: number, format: Format = "cri") {
     this.#random = numbers(seed);
+    this.#format = format;
   }
 
-  /** The CRI lines of one printed line or trace. */
+  /** The runtime's lines of one printed line or trace. */
   lines(): string {
     const kind = this.#random();
-    if (kind < 0.46) return this.#cri("stdout", this.#json());
-    if (kind < 0.86) return this.#cri("stdout", this.#access());
-    if (kind < 0.985) return this.#cri("stderr", this.#klog());
+    if (kind < 0.46) return this.#line("stdout", this.#json());
+    if (kind < 0.86) return this.#line("stdout", this.#access());
+    if (kind < 0.985) return this.#line("stderr", this.#klog());
     return this.#trace();
   }
 
@@ -53,14 +57,16 @@ export class LogData {
     return Math.floor(this.#random() * below);
   }
 
-  #cri(stream: string, message: string): string {
+  #line(stream: string, message: string): string {
     this.#nanos += 1 + this.#int(400_000);
     if (this.#nanos >= 1e9) {
       this.#nanos -= 1e9;
       this.#seconds++;
     }
     const second = new Date(this.#seconds * 1000).toISOString().slice(0, 19);
-    return `${second}.${String(this.#nanos).padStart(9, "0")}Z ${stream} F ${message}\n`;
+    const time = `${second}.${String(this.#nanos).padStart(9, "0")}Z`;
+    if (this.#format === "docker") return `${JSON.stringify({ log: `${message}\n`, stream, time })}\n`;
+    return `${time} ${stream} F ${message}\n`;
   }
 
   #json(): string {
@@ -85,21 +91,28 @@ export class LogData {
   }
 
   #trace(): string {
-    let text = this.#cri("stderr", `java.lang.IllegalStateException: ${this.#pick(WORDS)} ${this.#int(1000)}`);
+    let text = this.#line("stderr", `java.lang.IllegalStateException: ${this.#pick(WORDS)} ${this.#int(1000)}`);
     for (let i = 0; i < 12; i++)
-      text += this.#cri("stderr", `\tat com.example.${this.#pick(WORDS)}.Service.call(Service.java:${this.#int(500)})`);
+      text += this.#line(
+        "stderr",
+        `\tat com.example.${this.#pick(WORDS)}.Service.call(Service.java:${this.#int(500)})`,
+      );
     return text;
   }
 }
 
+/** The uid of the pod that writes file number `i`. */
+export function uidOf(i: number): string {
+  return `00000000-0000-4000-8000-${String(i).padStart(12, "0")}`;
+}
+
 /** Writes `bytes` of logs over `files` containers into a node tree below `root`. @returns bytes written. */
-export function writeBacklog(root: string, files: number, bytes: number): number {
+export function writeBacklog(root: string, files: number, bytes: number, format: Format = "cri"): number {
   mkdirSync(join(root, "containers"), { recursive: true });
   let total = 0;
   for (let i = 0; i < files; i++) {
-    const data = new LogData(i + 1);
-    const uid = `00000000-0000-4000-8000-${String(i).padStart(12, "0")}`;
-    const folder = join(root, "pods", `shop_bench-${i}_${uid}`, "app");
+    const data = new LogData(i + 1, format);
+    const folder = join(root, "pods", `shop_bench-${i}_${uidOf(i)}`, "app");
     mkdirSync(folder, { recursive: true });
     const file = openSync(join(folder, "0.log"), "w");
     let chunk = "";

@@ -1,184 +1,161 @@
 /**
- * `npm run bench`: the shipped bundle on one core against a sink on another, and beside it in the same run `gzip -1` over
- * the same files, so that the ratio means something on any machine. Prints one table.
+ * `npm run bench`: the shipped bundle on one core against a sink on another, pod metadata attached. Prints one table: each
+ * figure beside what it must be and what was recorded last (recorded.json; `--record` writes it anew). In the same run,
+ * `gzip -1` over the same files and the same work in plain JavaScript, so that ratios mean something on any machine.
  *
- *   node test/bench/run.ts [--mb 300] [--files 30] [--seconds 20]
+ *   node test/bench/run.ts [--mb 500] [--files 30] [--seconds 20] [--only TEXT] [--record]
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { LogNode } from "../support/node.ts";
-import { buildBundle, Program, until, writeConfig } from "../support/program.ts";
-import { writeBacklog } from "./data.ts";
+import { buildBundle, type Program, until } from "../support/program.ts";
+import { type Format, writeBacklog } from "./data.ts";
+import { Bench, gzipSeconds, plainSeconds } from "./process.ts";
 
 const { values } = parseArgs({
   options: {
-    mb: { type: "string", default: "300" },
+    mb: { type: "string", default: "500" },
     files: { type: "string", default: "30" },
     seconds: { type: "string", default: "20" },
+    only: { type: "string", default: "" },
+    record: { type: "boolean", default: false },
   },
 });
+const BYTES = Number(values.mb) * 1e6;
+const FILES = Number(values.files);
+const SECONDS = Number(values.seconds);
 
-interface Sink {
-  readonly child: ChildProcess;
-  readonly url: string;
-  stats(): Promise<{ documents: number; wireBytes: number; p50: number; p99: number; worst: number }>;
+type Outputs = (url: string) => string;
+
+const elasticsearch: Outputs = (url) => `  - { name: es, type: elasticsearch, endpoints: ["${url}"] }`;
+const slow: Outputs = (url) =>
+  `  - { name: es, type: elasticsearch, endpoints: ["${url}"], batch: { maxWait: 200ms } }`;
+const stackdriver: Outputs = (url) =>
+  `  - { name: gcl, type: stackdriver, projectId: bench-1, location: europe-west1, clusterName: bench, endpoint: "${url}" }`;
+
+interface Row {
+  readonly name: string;
+  /** What is promised. */
+  readonly must: string;
+  measure(): Promise<string>;
 }
 
-async function startSink(mode: string): Promise<Sink> {
-  const child = spawn("taskset", ["-c", LAST_CORE, process.execPath, join(import.meta.dirname, "sink.ts"), mode], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const port = await new Promise<string>((resolve) =>
-    child.stdout?.once("data", (data) => resolve(String(data).trim())),
-  );
-  const url = `http://127.0.0.1:${port}`;
-  return {
-    child,
-    url,
-    stats: async () => (await (await fetch(`${url}/stats`)).json()) as Awaited<ReturnType<Sink["stats"]>>,
-  };
-}
+const ROWS: readonly Row[] = [
+  { name: "Elasticsearch, gzip", must: "0.80 x gzip -1", measure: () => backlog(elasticsearch) },
+  { name: "Elasticsearch, gzip, docker", must: "0.95 x gzip -1", measure: () => backlog(elasticsearch, "docker") },
+  {
+    name: "Elasticsearch, gzip, 1000 files",
+    must: "1.2 x 30 files",
+    measure: () => backlog(elasticsearch, "cri", 1000),
+  },
+  { name: "Cloud Logging, gzip", must: "0.95 x gzip -1", measure: () => backlog(stackdriver) },
+  { name: "idle, 100 files", must: "0.3 %, 80 MB, start 400 ms", measure: () => idle(100) },
+  { name: "idle, 1000 files", must: "1.5 %", measure: () => idle(1000) },
+  { name: "10 MB/s live over 100 files", must: "10 %", measure: () => live(100, 10e6, elasticsearch) },
+  { name: "latency at 1 MB/s, maxWait 200ms", must: "p99 500 ms", measure: () => live(10, 1e6, slow, true) },
+];
 
-const LAST_CORE = String(cpus().length - 1);
-const rows: string[][] = [];
-
-/** CPU-seconds (user and system) and peak memory of a process so far. */
-function usage(pid: number): { cpu: number; peakMb: number; rssMb: number } {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  const field = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) / 1024;
-  return { cpu: (Number(stat[11]) + Number(stat[12])) / 100, peakMb: field("VmHWM"), rssMb: field("VmRSS") };
-}
-
-function startAgent(config: string): Program {
-  const program = new Program(["run", "-c", config], { nodeFlags: ["--max-semi-space-size=1"] });
-  execFileSync("taskset", ["-apc", "0", String(program.child.pid)], { stdio: "ignore" });
-  return program;
-}
-
-function elasticsearch(url: string, more = ""): string {
-  return `  - { name: es, type: elasticsearch, endpoints: ["${url}"]${more} }`;
-}
-
-/** `gzip -1` over the same files: what merely packing the logs costs. */
-function gzipSeconds(root: string): number {
-  const files = readdirSync(join(root, "pods")).map((pod) => join(root, "pods", pod, "app", "0.log"));
-  const script = `import os,subprocess,sys
-subprocess.run(["taskset","-c","0","gzip","-1","-c"]+sys.argv[1:],stdout=subprocess.DEVNULL,check=True)
-t=os.times();print(t.children_user+t.children_system)`;
-  return Number(execFileSync("python3", ["-c", script, ...files], { encoding: "utf8" }));
-}
-
-async function backlog(bytes: number, files: number): Promise<void> {
-  const root = mkdtempSync(join(tmpdir(), "tailrace-bench-"));
-  const sink = await startSink("plain");
+/** Reads all there is and delivers it. */
+async function backlog(outputs: Outputs, format: Format = "cri", files = FILES): Promise<string> {
+  const bench = new Bench();
   try {
-    const total = writeBacklog(root, files, bytes);
-    const gzip = gzipSeconds(root);
-    const config = writeConfig(root, elasticsearch(sink.url));
-    const agent = startAgent(config);
-    const begun = performance.now();
-    const { status } = await agent.running();
-    await until(
-      async () => {
-        const reply = (await (await fetch(status)).json()) as {
-          containers: { outputs: { es: { shippedBytes: number } } }[];
-        };
-        return reply.containers.reduce((sum, { outputs }) => sum + outputs.es.shippedBytes, 0) >= total;
-      },
-      "all is shipped",
-      600_000,
-    );
-    const seconds = (performance.now() - begun) / 1000;
-    const { cpu, peakMb } = usage(agent.child.pid ?? 0);
-    await agent.end("SIGTERM");
-    const gb = total / 1e9;
-    const stats = await sink.stats();
-    rows.push([
-      `backlog ${Math.round(total / 1e6)} MB, ${files} files, gzip`,
-      `${(total / 1e6 / seconds).toFixed(0)} MB/s`,
-      `${(cpu / gb).toFixed(1)} CPU-s/GB`,
-      `${(cpu / gzip).toFixed(2)} x gzip -1 (${(gzip / gb).toFixed(1)})`,
-      `peak ${peakMb.toFixed(0)} MB, ${stats.documents} records`,
-    ]);
-  } finally {
-    sink.child.kill();
-    rmSync(root, { recursive: true, force: true });
-  }
-}
-
-async function idle(files: number, seconds: number): Promise<void> {
-  const root = mkdtempSync(join(tmpdir(), "tailrace-bench-"));
-  const sink = await startSink("plain");
-  try {
-    writeBacklog(root, files, files * 20_000);
-    const agent = startAgent(writeConfig(root, elasticsearch(sink.url)));
+    const total = writeBacklog(bench.root, files, BYTES, format);
+    const gzip = gzipSeconds(bench.root);
+    const agent = await bench.start(outputs, files);
     const { metrics } = await agent.running();
-    const start = usage(agent.child.pid ?? 0);
-    await until(
-      async () => /tailrace_output_pending_bytes\{output="es"\} 0/.test(await (await fetch(metrics)).text()),
-      "idle",
-    );
-    await new Promise((resolve) => setTimeout(resolve, 3000));
-    const before = usage(agent.child.pid ?? 0);
-    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-    const after = usage(agent.child.pid ?? 0);
-    await agent.end("SIGTERM");
-    rows.push([
-      `idle, ${files} files`,
-      "",
-      `${(((after.cpu - before.cpu) / seconds) * 100).toFixed(2)} % of a core`,
-      `start-up ${(start.cpu * 1000).toFixed(0)} ms CPU`,
-      `RSS ${after.rssMb.toFixed(0)} MB`,
-    ]);
-  } finally {
-    sink.child.kill();
-    rmSync(root, { recursive: true, force: true });
-  }
-}
-
-async function latency(perSecond: number, seconds: number): Promise<void> {
-  const root = mkdtempSync(join(tmpdir(), "tailrace-bench-"));
-  const sink = await startSink("latency");
-  try {
-    const node = new LogNode(root);
-    const containers = Array.from({ length: 10 }, (_, i) => node.container(`live-${i}`));
-    const agent = startAgent(writeConfig(root, elasticsearch(sink.url, ", batch: { maxWait: 200ms }")));
-    await agent.running();
-    const before = usage(agent.child.pid ?? 0);
-    let written = 0;
     const begun = performance.now();
-    while (performance.now() - begun < seconds * 1000) {
-      const due = Math.floor(((performance.now() - begun) / 1000) * perSecond);
-      for (; written < due; written++) {
-        const container = containers[written % containers.length];
-        container?.write(`a line of a live pod, number ${written}, with some words to make it as long as others are`);
-      }
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    await until(async () => (await sink.stats()).documents >= written, "all is there");
-    const after = usage(agent.child.pid ?? 0);
-    const stats = await sink.stats();
-    await agent.end("SIGTERM");
-    rows.push([
-      `live, ${perSecond} lines/s, maxWait 200ms`,
-      `p50 ${stats.p50} ms`,
-      `p99 ${stats.p99} ms`,
-      `worst ${stats.worst} ms`,
-      `${(((after.cpu - before.cpu) / seconds) * 100).toFixed(1)} % of a core`,
-    ]);
+    await drained(metrics, total);
+    const seconds = (performance.now() - begun) / 1000;
+    const { cpu, peakMb } = bench.usage();
+    const gb = total / 1e9;
+    const plain =
+      format === "cri" && files === FILES ? `, plain JavaScript ${(plainSeconds(bench.root) / gb).toFixed(1)}` : "";
+    return [
+      `${(cpu / gb).toFixed(2)} CPU-s/GB = ${(cpu / gzip).toFixed(2)} x gzip -1 (${(gzip / gb).toFixed(2)}${plain})`,
+      `${(total / 1e6 / seconds).toFixed(0)} MB/s`,
+      `peak ${peakMb.toFixed(0)} MB`,
+    ].join(", ");
   } finally {
-    sink.child.kill();
-    rmSync(root, { recursive: true, force: true });
+    await bench.close();
   }
 }
 
+async function drained(metrics: string, bytes: number): Promise<void> {
+  await until(
+    async () => {
+      const text = await (await fetch(metrics)).text();
+      const read = Number(/^tailrace_source_read_bytes_total\{.*\} (\d+)/m.exec(text)?.[1] ?? 0);
+      return read >= bytes && /^tailrace_output_pending_bytes\{.*\} 0$/m.test(text);
+    },
+    "all is delivered",
+    600_000,
+    1000,
+  );
+}
+
+/** A node on which nobody logs anything. */
+async function idle(files: number): Promise<string> {
+  const bench = new Bench();
+  try {
+    const total = writeBacklog(bench.root, files, files * 20_000);
+    const agent = await bench.start(elasticsearch, files);
+    const { metrics } = await agent.running();
+    const started = bench.usage();
+    await drained(metrics, total);
+    const share = await shareOfCore(bench, 5);
+    return `${share.toFixed(2)} % of a core, ${bench.usage().rssMb.toFixed(0)} MB, start ${(started.cpu * 1000).toFixed(0)} ms CPU`;
+  } finally {
+    await bench.close();
+  }
+}
+
+/** Percent of a core that the agent takes, once it has settled down. */
+async function shareOfCore(bench: Bench, settleSeconds: number): Promise<number> {
+  await pause(settleSeconds);
+  const before = bench.usage().cpu;
+  await pause(SECONDS);
+  return ((bench.usage().cpu - before) / SECONDS) * 100;
+}
+
+/** A node whose containers write `bytesPerSecond` all together. */
+async function live(files: number, bytesPerSecond: number, outputs: Outputs, latency = false): Promise<string> {
+  const bench = new Bench(latency ? "latency" : "plain");
+  try {
+    const node = new LogNode(bench.root);
+    const containers = Array.from({ length: files }, (_, i) => node.container(`live-${i}`));
+    const agent: Program = await bench.start(outputs, 0);
+    await agent.running();
+    const message = "a line of a live pod, with some words to make it as long as lines of logs are in the middle, id ";
+    const lineBytes = message.length + 50;
+    const before = bench.usage().cpu;
+    const begun = performance.now();
+    let written = 0;
+    while (performance.now() - begun < SECONDS * 1000) {
+      const due = Math.floor((((performance.now() - begun) / 1000) * bytesPerSecond) / lineBytes);
+      for (; written < due; written++) containers[written % files]?.write(message + written);
+      await pause(0.005);
+    }
+    await until(async () => (await bench.stats()).documents >= written, "all is there");
+    const share = ((bench.usage().cpu - before) / SECONDS) * 100;
+    const { p50, p99, worst } = await bench.stats();
+    const delays = latency ? `, p50 ${p50} ms, p99 ${p99} ms, worst ${worst} ms` : "";
+    return `${share.toFixed(1)} % of a core, peak ${bench.usage().peakMb.toFixed(0)} MB${delays}`;
+  } finally {
+    await bench.close();
+  }
+}
+
+function pause(seconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+}
+
+const file = join(import.meta.dirname, "recorded.json");
+const recorded = JSON.parse(readFileSync(file, "utf8")) as Record<string, string>;
 buildBundle();
-await backlog(Number(values.mb) * 1e6, Number(values.files));
-await idle(100, Number(values.seconds));
-await latency(5000, Number(values.seconds));
-const widths = rows.reduce<number[]>((all, row) => row.map((cell, i) => Math.max(all[i] ?? 0, cell.length)), []);
-for (const row of rows) console.log(row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join("  "));
+for (const { name, must, measure } of ROWS.filter((row) => row.name.includes(values.only))) {
+  const found = await measure();
+  console.log(`${name.padEnd(34)} ${found}\n${"".padEnd(34)}   must ${must}; recorded ${recorded[name] ?? "nothing"}`);
+  recorded[name] = found;
+}
+if (values.record) writeFileSync(file, `${JSON.stringify(recorded, undefined, 2)}\n`);

@@ -1,5 +1,5 @@
 /**
- * A backend that is never the bottleneck: takes Elasticsearch bulks, counts documents, accepts them all. A process of
+ * A backend that is never the bottleneck: takes Elasticsearch bulks and Cloud Logging's entries, counts documents, accepts them all. A process of
  * its own, so that its work is not the agent's. With `latency` it also measures from each record's time to its arrival.
  */
 import { createServer } from "node:http";
@@ -33,9 +33,19 @@ const server = createServer((request, response) => {
       response.end(JSON.stringify({ documents, wireBytes, p50: at(0.5), p99: at(0.99), worst: at(0.999999) }));
       return;
     }
+    if (request.url?.startsWith("/computeMetadata/")) {
+      response.writeHead(200, { "content-type": "application/json", "metadata-flavor": "Google" });
+      response.end('{"access_token":"t","expires_in":3600,"token_type":"Bearer"}');
+      return;
+    }
     const body = Buffer.concat(chunks);
     wireBytes += body.length;
     const plain = request.headers["content-encoding"] === "gzip" ? gunzipSync(body) : body;
+    if (request.url?.startsWith("/v2/")) {
+      response.writeHead(200, { "content-type": "application/json" });
+      response.end("{}");
+      return;
+    }
     const rows = count(plain);
     documents += rows;
     if (latency) measure(plain);

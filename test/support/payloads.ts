@@ -64,35 +64,41 @@ function fibonacci(): Buffer {
   return all;
 }
 
-/** Pieces of noise, runs and repeats of what came before at any distance, of any length. */
-export const anyPayload: fc.Arbitrary<Buffer> = fc
-  .array(
-    fc.oneof(
-      fc.uint8Array({ maxLength: 300 }).map((bytes) => ({ kind: "bytes" as const, bytes })),
-      fc
-        .record({ byte: fc.nat(255), length: fc.nat(1000) })
-        .map(({ byte, length }) => ({ kind: "run" as const, byte, length })),
-      fc
-        .record({ back: fc.nat(70_000), length: fc.nat(600) })
-        .map(({ back, length }) => ({ kind: "repeat" as const, back, length })),
-      fc.record({ length: fc.nat(40_000), seed: fc.nat() }).map(({ length, seed }) => ({
-        kind: "noise" as const,
-        length,
-        seed,
-      })),
-    ),
-    { maxLength: 12 },
-  )
-  .map((pieces) => {
-    let bytes = Buffer.alloc(0);
-    for (const piece of pieces) {
-      if (piece.kind === "bytes") bytes = Buffer.concat([bytes, piece.bytes]);
-      else if (piece.kind === "run") bytes = Buffer.concat([bytes, Buffer.alloc(piece.length, piece.byte)]);
-      else if (piece.kind === "noise") bytes = Buffer.concat([bytes, noise(piece.length, String(piece.seed))]);
-      else {
-        const from = Math.max(0, bytes.length - piece.back);
-        bytes = Buffer.concat([bytes, bytes.subarray(from, from + piece.length)]);
-      }
+type Piece =
+  | { kind: "bytes"; bytes: Uint8Array }
+  | { kind: "run"; byte: number; length: number }
+  | { kind: "repeat"; back: number; length: number }
+  | { kind: "noise"; length: number; seed: number };
+
+/** Noise, runs and repeats of what came before at any distance, of any length: see `payloadOf`. */
+export const anyPieces: fc.Arbitrary<Piece[]> = fc.array(
+  fc.oneof(
+    fc.uint8Array({ maxLength: 300 }).map((bytes) => ({ kind: "bytes" as const, bytes })),
+    fc
+      .record({ byte: fc.nat(255), length: fc.nat(1000) })
+      .map(({ byte, length }) => ({ kind: "run" as const, byte, length })),
+    fc
+      .record({ back: fc.nat(70_000), length: fc.nat(600) })
+      .map(({ back, length }) => ({ kind: "repeat" as const, back, length })),
+    fc.record({ length: fc.nat(120_000), seed: fc.nat() }).map(({ length, seed }) => ({
+      kind: "noise" as const,
+      length,
+      seed,
+    })),
+  ),
+  { maxLength: 12 },
+);
+
+export function payloadOf(pieces: readonly Piece[]): Buffer {
+  let bytes = Buffer.alloc(0);
+  for (const piece of pieces) {
+    if (piece.kind === "bytes") bytes = Buffer.concat([bytes, piece.bytes]);
+    else if (piece.kind === "run") bytes = Buffer.concat([bytes, Buffer.alloc(piece.length, piece.byte)]);
+    else if (piece.kind === "noise") bytes = Buffer.concat([bytes, noise(piece.length, String(piece.seed))]);
+    else {
+      const from = Math.max(0, bytes.length - piece.back);
+      bytes = Buffer.concat([bytes, bytes.subarray(from, from + piece.length)]);
     }
-    return bytes;
-  });
+  }
+  return bytes;
+}

@@ -6,6 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const top = join(import.meta.dirname, "..", "..");
+/** The bundle runs on what the tests run on: see no-kernels.ts. */
+const { TAILRACE_KERNEL } = process.env;
+const kernelSwitch = TAILRACE_KERNEL === undefined ? {} : { TAILRACE_KERNEL };
 const bundle = join(top, "dist", "tailrace.mjs");
 
 /** Makes the bundle once for all end-to-end tests of a run, unless the caller of the tests has made it. */
@@ -36,7 +39,7 @@ export class Program {
     const [command = "", ...words] = [...limited, ...node];
     this.child = spawn(command, words, {
       stdio: ["ignore", "pipe", "pipe"],
-      env: { PATH: process.env.PATH ?? "", ...options.env },
+      env: { PATH: process.env.PATH ?? "", ...kernelSwitch, ...options.env },
       ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
     });
     this.child.stdout?.setEncoding("utf8").on("data", (text: string) => {
@@ -78,6 +81,7 @@ export async function until<T>(
   condition: () => T | undefined | false | null | Promise<T | undefined | false | null>,
   name: string,
   limitMs = 60_000,
+  everyMs = 20,
 ): Promise<T> {
   const end = performance.now() + limitMs;
   for (;;) {
@@ -86,7 +90,7 @@ export async function until<T>(
     const value = await condition();
     if (value !== undefined && value !== false && value !== null) return value;
     if (performance.now() > end) throw new Error(`never became true: ${name}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }
 

@@ -1,0 +1,29 @@
+/** The kernels that agent/kernel/kernel.ts calls, and where their memory's regions are. */
+import { prepareDeflate } from "./deflate";
+import { prepareEncode } from "./encode";
+import { clearPlaces } from "./match";
+
+export { beginDeflate, deflate } from "./deflate";
+export { encodedTo, encodeRows, stopped } from "./encode";
+export {
+  COLUMNS,
+  HISTORY_BYTES,
+  INPUT,
+  INPUT_BYTES,
+  MAX_ROWS,
+  MEMORY_BYTES,
+  OUTPUT,
+  PIECE_BYTES,
+  PROGRAM,
+  PROGRAM_BYTES,
+  WINDOW,
+} from "./layout";
+export { forgetPlaces, shiftPlaces } from "./match";
+export { snappy } from "./snappy";
+
+/** Once for each instance, before all else. */
+export function prepare(): void {
+  clearPlaces();
+  prepareDeflate();
+  prepareEncode();
+}

@@ -1,0 +1,43 @@
+/**
+ * Where everything lies in the kernel's memory, which is made once and never grows: views of it stay valid. Every region
+ * that is read or written 16 bytes at a time has slack behind it. The same figures, in the same order, are exported to
+ * agent/kernel/kernel.ts by index.ts.
+ */
+
+// The first 64 KiB are the compiler's, for constants.
+
+/** Places of the last bytes with a hash: u32 each, as absolute positions. */
+export const HASH: u32 = 0x10000;
+export const HASH_BITS: u32 = 15;
+export const HASH_BYTES: u32 = 4 << HASH_BITS;
+
+/** Tables of Huffman coding. */
+export const TABLES: u32 = HASH + HASH_BYTES;
+export const TABLES_BYTES: u32 = 0x8000;
+
+/** Sequences of a block: u32 literals, u32 match. */
+export const SEQUENCES: u32 = TABLES + TABLES_BYTES;
+export const MAX_SEQUENCES: u32 = 0x4000;
+
+/** What a row is made of (encode.ts): operations, then the bytes they copy. */
+export const PROGRAM: u32 = SEQUENCES + MAX_SEQUENCES * 8 + 0x40;
+export const PROGRAM_BYTES: u32 = 0x8000;
+
+/** Columns of at most this many rows, one after the other; the widest first, so that all are aligned. */
+export const COLUMNS: u32 = PROGRAM + PROGRAM_BYTES + 0x40;
+export const MAX_ROWS: u32 = 0x1000;
+
+/** The bytes of a batch. */
+export const INPUT: u32 = COLUMNS + MAX_ROWS * 30 + 0x40;
+export const INPUT_BYTES: u32 = 0x40000;
+
+/** 32 KiB that were compressed before and may be repeated, then what is to be compressed. */
+export const WINDOW: u32 = INPUT + INPUT_BYTES + 0x40;
+export const HISTORY_BYTES: u32 = 0x8000;
+export const PIECE_BYTES: u32 = 0x40000;
+
+/** Compressed bytes; noise grows a little. */
+export const OUTPUT: u32 = WINDOW + HISTORY_BYTES + PIECE_BYTES + 0x40;
+export const OUTPUT_BYTES: u32 = PIECE_BYTES + (PIECE_BYTES >> 4) + 0x400;
+
+export const MEMORY_BYTES: u32 = OUTPUT + OUTPUT_BYTES + 0x40;

@@ -1,0 +1,267 @@
+/**
+ * Kernel: the byte work in WebAssembly with SIMD, compiled from assembly/. One instance has a memory of 1.6 MB that is
+ * made once and never grows, and does one thing at a time; whoever needs one for longer than a call takes it and gives
+ * it back. Without SIMD, or switched off, there is none, and callers do the same work by their TypeScript twins.
+ */
+import type { Batch } from "../batch.ts";
+import type { Piece, RowLayout } from "./row.ts";
+import { WASM } from "./wasm.ts";
+
+interface Exports {
+  readonly COLUMNS: WebAssembly.Global;
+  readonly HISTORY_BYTES: WebAssembly.Global;
+  readonly INPUT: WebAssembly.Global;
+  readonly INPUT_BYTES: WebAssembly.Global;
+  readonly MAX_ROWS: WebAssembly.Global;
+  readonly MEMORY_BYTES: WebAssembly.Global;
+  readonly OUTPUT: WebAssembly.Global;
+  readonly PIECE_BYTES: WebAssembly.Global;
+  readonly PROGRAM: WebAssembly.Global;
+  readonly PROGRAM_BYTES: WebAssembly.Global;
+  readonly WINDOW: WebAssembly.Global;
+  readonly encodedTo: WebAssembly.Global;
+  readonly stopped: WebAssembly.Global;
+  prepare(): void;
+  beginDeflate(): void;
+  deflate(low: number, from: number, to: number, target: number, final: number): number;
+  snappy(from: number, to: number, target: number): number;
+  forgetPlaces(span: number): void;
+  shiftPlaces(distance: number): void;
+  encodeRows(row: number, rows: number, input: number, out: number, room: number, limit: number, first: number): number;
+}
+
+const PAGE_BYTES = 65_536;
+const PAGES = 25;
+/** Instances that are kept for the next who asks: as many as outputs usually are. */
+const KEPT = 4;
+
+/** Why rows were left: there is none left; no room in the window; over the limit; not a thing for the kernel. */
+export type Stopped = "done" | "room" | "limit" | "slow";
+const STOPPED: readonly Stopped[] = ["done", "room", "limit", "slow"];
+
+let module: WebAssembly.Module | undefined;
+let enabled = true;
+const free: Kernel[] = [];
+
+/** Turns the kernels off, or on again. Instances that are taken stay usable. */
+export function switchKernels(on: boolean): void {
+  enabled = on;
+}
+
+/** Whether they are switched on and the machine has SIMD. */
+export function kernelsEnabled(): boolean {
+  if (enabled && module === undefined) {
+    const binary = Buffer.from(WASM, "base64");
+    if (WebAssembly.validate(binary)) module = new WebAssembly.Module(binary);
+    else enabled = false;
+  }
+  return enabled;
+}
+
+/** An instance for the caller alone until it gives it back; undefined where there are no kernels. */
+export function takeKernel(): Kernel | undefined {
+  if (!kernelsEnabled()) return undefined;
+  return free.pop() ?? new Kernel(module as WebAssembly.Module);
+}
+
+export function giveKernel(kernel: Kernel): void {
+  if (free.length < KEPT) free.push(kernel);
+}
+
+export class Kernel {
+  readonly #exports: Exports;
+  readonly #bytes: Buffer;
+  readonly #words: Uint32Array;
+  readonly #program: { readonly at: number; readonly bytes: number };
+  readonly #input: { readonly at: number; readonly bytes: number };
+  readonly #columns: Columns;
+  readonly #historyBytes: number;
+  readonly #memoryBytes: number;
+  readonly #output: number;
+  /** Where a piece begins, and the most that it may hold. */
+  readonly #piece: number;
+  readonly pieceBytes: number;
+  readonly maxRows: number;
+  /** Bytes of the piece that is being made. */
+  length = 0;
+  /** Bytes before it that may be repeated. */
+  #history = 0;
+  #layout: RowLayout | undefined;
+
+  constructor(compiled: WebAssembly.Module) {
+    const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES });
+    const { exports } = new WebAssembly.Instance(compiled, { env: { memory } });
+    this.#exports = exports as Exports;
+    const { COLUMNS, HISTORY_BYTES, INPUT, INPUT_BYTES, MAX_ROWS, MEMORY_BYTES } = this.#exports;
+    const { OUTPUT, PIECE_BYTES, PROGRAM, PROGRAM_BYTES, WINDOW } = this.#exports;
+    if (MEMORY_BYTES.value > PAGES * PAGE_BYTES) throw new Error(`kernels need ${MEMORY_BYTES.value} bytes`);
+    this.#bytes = Buffer.from(memory.buffer);
+    this.#words = new Uint32Array(memory.buffer);
+    this.#program = { at: PROGRAM.value, bytes: PROGRAM_BYTES.value };
+    this.#input = { at: INPUT.value, bytes: INPUT_BYTES.value };
+    this.#columns = new Columns(memory.buffer, COLUMNS.value, MAX_ROWS.value);
+    this.#historyBytes = HISTORY_BYTES.value;
+    this.#memoryBytes = MEMORY_BYTES.value;
+    this.#output = OUTPUT.value;
+    this.#piece = WINDOW.value + HISTORY_BYTES.value;
+    this.pieceBytes = PIECE_BYTES.value;
+    this.maxRows = MAX_ROWS.value;
+    this.#exports.prepare();
+  }
+
+  /** Begins a new body: what was before has nothing to do with it. */
+  begin(): void {
+    this.#exports.forgetPlaces(this.#memoryBytes);
+    this.#exports.beginDeflate();
+    this.length = 0;
+    this.#history = 0;
+  }
+
+  /** What the piece holds. Borrowed: valid until the next call. */
+  piece(): Buffer {
+    return this.#bytes.subarray(this.#piece, this.#piece + this.length);
+  }
+
+  /** Adds as much of bytes[from, to) as there is room for. @returns where it stopped. */
+  write(bytes: Buffer, from: number, to: number): number {
+    const length = Math.min(to - from, this.pieceBytes - this.length);
+    bytes.copy(this.#bytes, this.#piece + this.length, from, from + length);
+    this.length += length;
+    return from + length;
+  }
+
+  /** Ends the piece: raw deflate of it, all of the stream when `final`. Owned by the caller. */
+  deflate(final: boolean): Buffer {
+    const { length } = this;
+    const from = this.#piece;
+    const end = this.#exports.deflate(from - this.#history, from, from + length, this.#output, final ? 1 : 0);
+    const compressed = Buffer.from(this.#bytes.subarray(this.#output, end));
+    if (!final) {
+      this.#bytes.copyWithin(from - this.#historyBytes, from + length - this.#historyBytes, from + length);
+      this.#exports.shiftPlaces(length);
+      this.#history = Math.min(this.#historyBytes, this.#history + length);
+    }
+    this.length = 0;
+    return compressed;
+  }
+
+  /** Ends the piece: its elements in snappy's block format. Owned by the caller. */
+  snappy(): Buffer {
+    this.#exports.forgetPlaces(this.#memoryBytes);
+    const end = this.#exports.snappy(this.#piece, this.#piece + this.length, this.#output);
+    this.length = 0;
+    return Buffer.from(this.#bytes.subarray(this.#output, end));
+  }
+
+  /**
+   * Adds rows [row, rows) of the batch to the piece, each made by the layout.
+   * @param limit a row that makes the piece longer is not added, except when it is the `first`.
+   * @returns the first row that was not added, and why.
+   */
+  encode(
+    batch: Batch,
+    row: number,
+    rows: number,
+    layout: RowLayout,
+    limit: number,
+    first: boolean,
+  ): { row: number; stopped: Stopped } {
+    let at = row;
+    while (at < rows) {
+      let low = batch.from[at] as number;
+      let high = batch.to[at] as number;
+      let end = at;
+      for (const last = Math.min(rows, at + this.maxRows); end < last; end++) {
+        const from = Math.min(low, batch.from[end] as number);
+        const to = Math.max(high, batch.to[end] as number);
+        if (to - from > this.#input.bytes) break;
+        low = from;
+        high = to;
+      }
+      if (end === at || !this.#load(layout)) return { row: at, stopped: "slow" };
+      batch.bytes.copy(this.#bytes, this.#input.at, low, high);
+      this.#columns.load(batch, at, end);
+      const done = this.#exports.encodeRows(
+        0,
+        end - at,
+        this.#input.at - low,
+        this.#piece + this.length,
+        this.#piece + this.pieceBytes,
+        this.#piece + Math.max(0, Math.min(limit, this.pieceBytes)),
+        first && at === row ? 1 : 0,
+      );
+      this.length = this.#exports.encodedTo.value - this.#piece;
+      const stopped = STOPPED[this.#exports.stopped.value] as Stopped;
+      if (stopped !== "done") return { row: at + done, stopped };
+      at = end;
+    }
+    return { row: at, stopped: "done" };
+  }
+
+  /** Writes the program of a layout, unless it is there. @returns false when it is too large. */
+  #load(layout: RowLayout): boolean {
+    if (layout === this.#layout) return true;
+    const words: number[] = [];
+    const sizes = layout.map((piece) =>
+      typeof piece === "string" ? 0 : Buffer.isBuffer(piece) ? piece.length : piece.stdout.length + piece.stderr.length,
+    );
+    // No piece has more than five words.
+    let at = this.#program.at + (layout.length * 5 + 1) * 4;
+    if (at + sizes.reduce((sum, size) => sum + size, 0) > this.#program.at + this.#program.bytes) return false;
+    const place = (bytes: Buffer): void => {
+      bytes.copy(this.#bytes, at);
+      words.push(at, bytes.length);
+      at += bytes.length;
+    };
+    for (const piece of layout) {
+      words.push(operation(piece));
+      if (Buffer.isBuffer(piece)) place(piece);
+      else if (typeof piece !== "string") {
+        place(piece.stdout);
+        place(piece.stderr);
+      }
+    }
+    words.push(0);
+    this.#words.set(words, this.#program.at >> 2);
+    this.#layout = layout;
+    return true;
+  }
+}
+
+const OPERATIONS = { message: 2, offset: 4, time: 5, stamp: 6 };
+
+function operation(piece: Piece): number {
+  if (typeof piece === "string") return OPERATIONS[piece];
+  return Buffer.isBuffer(piece) ? 1 : 3;
+}
+
+/** Views of the kernel's columns. */
+class Columns {
+  readonly #offset: Float64Array;
+  readonly #seconds: Float64Array;
+  readonly #from: Uint32Array;
+  readonly #to: Uint32Array;
+  readonly #nanos: Uint32Array;
+  readonly #digits: Uint8Array;
+  readonly #flags: Uint8Array;
+
+  constructor(memory: ArrayBuffer, at: number, rows: number) {
+    this.#offset = new Float64Array(memory, at, rows);
+    this.#seconds = new Float64Array(memory, at + rows * 8, rows);
+    this.#from = new Uint32Array(memory, at + rows * 16, rows);
+    this.#to = new Uint32Array(memory, at + rows * 20, rows);
+    this.#nanos = new Uint32Array(memory, at + rows * 24, rows);
+    this.#digits = new Uint8Array(memory, at + rows * 28, rows);
+    this.#flags = new Uint8Array(memory, at + rows * 29, rows);
+  }
+
+  load(batch: Batch, from: number, to: number): void {
+    this.#offset.set(batch.offset.subarray(from, to));
+    this.#seconds.set(batch.seconds.subarray(from, to));
+    this.#from.set(batch.from.subarray(from, to));
+    this.#to.set(batch.to.subarray(from, to));
+    this.#nanos.set(batch.nanos.subarray(from, to));
+    this.#digits.set(batch.digits.subarray(from, to));
+    this.#flags.set(batch.flags.subarray(from, to));
+  }
+}

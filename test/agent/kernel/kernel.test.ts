@@ -1,0 +1,183 @@
+/** The kernels against their twins, over arbitrary bytes. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { gunzipSync } from "node:zlib";
+import fc from "fast-check";
+import { Rows, STDERR, TRUNCATED, UNPARSED } from "../../../agent/batch.ts";
+import { compileKernel } from "../../../agent/kernel/build.ts";
+import { kernelsEnabled, switchKernels } from "../../../agent/kernel/kernel.ts";
+import { openBody } from "../../../outputs/body.ts";
+import { compress } from "../../../outputs/gzip.ts";
+import { elasticsearchOutput } from "../../support/elasticsearch-output.ts";
+import { withKernels } from "../../support/kernels.ts";
+import { anyPieces, payloadOf, payloads } from "../../support/payloads.ts";
+import { origin } from "../../support/rows.ts";
+
+switchKernels(true);
+
+test("the compiled kernel is that of its sources", async () => {
+  const top = join(import.meta.dirname, "..", "..", "..");
+  const committed = readFileSync(join(top, "agent", "kernel", "wasm.ts"), "utf8");
+  assert.ok(committed === (await compileKernel()), "agent/kernel/wasm.ts is stale: npm run kernel");
+});
+
+test("this machine has the SIMD that these tests are about", () => {
+  assert.ok(kernelsEnabled());
+});
+
+for (const [name, payload] of Object.entries(payloads))
+  test(`gzip by the kernel: what is compressed decodes to itself: ${name}`, () => {
+    assert.ok(gunzipSync(compress(payload, "gzip")).equals(payload));
+  });
+
+test("gzip by the kernel: any payload decodes to itself, whatever was compressed before and however it comes in", () => {
+  fc.assert(
+    fc.property(anyPieces, fc.array(fc.nat(100_000), { maxLength: 5 }), (pieces, cuts) => {
+      const payload = payloadOf(pieces);
+      const body = openBody("gzip");
+      let at = 0;
+      for (const cut of cuts) {
+        body.write(payload.subarray(at, at + cut));
+        at += cut;
+      }
+      body.write(payload.subarray(at));
+      assert.equal(body.bytes, payload.length);
+      assert.ok(gunzipSync(body.close()).equals(payload));
+    }),
+  );
+});
+
+test("gzip by the kernel: it is at most a tenth larger than what zlib makes of logs", () => {
+  const text = payloads["log text, 5 MB"] as Buffer;
+  const twin = withKernels(false, () => compress(text, "gzip")).length;
+  assert.ok(compress(text, "gzip").length < twin * 1.1);
+});
+
+interface Row {
+  message: string;
+  offset: number;
+  seconds: number;
+  nanos: number;
+  digits: number;
+  flags: number;
+  elsewhere: boolean;
+}
+
+const anyRow: fc.Arbitrary<Row> = fc.record({
+  message: fc.oneof(
+    { weight: 10, arbitrary: fc.string({ unit: "binary", maxLength: 200 }).map((text) => text.toWellFormed()) },
+    { weight: 10, arbitrary: fc.string({ unit: fc.constantFrom("a", '"', "\\", "\n", "\u0000", "\u001f", "é") }) },
+    { weight: 1, arbitrary: fc.nat(300_000).map((length) => "x".repeat(length)) },
+    { weight: 1, arbitrary: fc.nat(60_000).map((length) => "\u0001".repeat(length)) },
+  ),
+  offset: fc.oneof(fc.nat(), fc.maxSafeNat()),
+  seconds: fc.oneof(fc.integer({ min: 1_700_000_000, max: 1_800_000_000 }), fc.integer({ min: -1e11, max: 3e11 })),
+  nanos: fc.nat(999_999_999),
+  digits: fc.nat(9),
+  flags: fc.oneof(
+    { weight: 9, arbitrary: fc.constantFrom(0, STDERR) },
+    { weight: 1, arbitrary: fc.constantFrom(TRUNCATED, UNPARSED, STDERR | TRUNCATED) },
+  ),
+  elsewhere: fc.boolean(),
+});
+
+function batchOf(rows: readonly Row[]): Rows {
+  const batch = new Rows(16, 1);
+  batch.reset(origin, { key: "0123456789abcdef" });
+  for (const { message, elsewhere, ...columns } of rows) {
+    const bytes = Buffer.from(message);
+    // Some messages stand far behind the others, as joined ones do.
+    if (elsewhere) batch.used += 1000;
+    batch.reserve(bytes.length);
+    bytes.copy(batch.bytes, batch.used);
+    const row = batch.add();
+    batch.from[row] = batch.used;
+    batch.used += bytes.length;
+    batch.to[row] = batch.used;
+    batch.offset[row] = columns.offset;
+    batch.seconds[row] = columns.seconds;
+    batch.nanos[row] = columns.nanos;
+    batch.digits[row] = columns.digits;
+    batch.flags[row] = columns.flags;
+    if (columns.flags & TRUNCATED) batch.extraOf(row).originalBytes = 7;
+    if (columns.flags & UNPARSED) batch.extraOf(row).error = "none";
+  }
+  return batch;
+}
+
+for (const schema of ["ecs", "fluentbit"] as const)
+  test(`rows by the kernel are byte for byte those of the twin, and so is where a request ends: ${schema}`, () => {
+    const output = elasticsearchOutput(["http://127.0.0.1:1"], { schema, compression: "none" });
+    fc.assert(
+      fc.property(
+        fc.array(anyRow, { maxLength: 20 }),
+        fc.oneof(fc.constant(4_000_000), fc.nat(20_000)),
+        fc.integer({ min: 1, max: 20 }),
+        (rows, maxBytes, maxRows) => {
+          const batch = batchOf(rows);
+          const requests = (): string[] => {
+            const bodies: string[] = [];
+            for (let at = 0; at < batch.rows; ) {
+              const request = output.open();
+              at = request.append(batch, at, maxBytes, maxRows);
+              const closed = request.close();
+              bodies.push(`${closed.rows} ${closed.bytes} ${closed.body.toString("latin1")}`);
+            }
+            return bodies;
+          };
+          assert.deepEqual(requests(), withKernels(false, requests));
+        },
+      ),
+    );
+  });
+
+test("what the encoder tells the compressor is true: rows of any kind, mixed with others, decode to what the twin writes", () => {
+  const output = elasticsearchOutput(["http://127.0.0.1:1"]);
+  fc.assert(
+    fc.property(
+      fc.array(fc.array(anyRow, { maxLength: 60 }), { maxLength: 4 }),
+      fc.nat(200_000),
+      (batches, maxBytes) => {
+        const all = batches.map(batchOf);
+        const requests = (): string[] => {
+          const bodies: string[] = [];
+          let request = output.open();
+          for (const batch of all)
+            for (let at = 0; at < batch.rows; ) {
+              at = request.append(batch, at, maxBytes, 1000);
+              if (at === batch.rows) break;
+              bodies.push(gunzipSync(request.close().body).toString("latin1"));
+              request = output.open();
+            }
+          return [...bodies, gunzipSync(request.close().body).toString("latin1")];
+        };
+        assert.deepEqual(requests(), withKernels(false, requests));
+      },
+    ),
+  );
+});
+
+test("a request of many batches is the same by the kernel and by the twin, and decodes", () => {
+  const output = elasticsearchOutput(["http://127.0.0.1:1"]);
+  const rows = Array.from({ length: 9000 }, (_, i): Row => {
+    const flags = i % 3 === 0 ? STDERR : 0;
+    return {
+      message: `line ${i} "x"\t\u{1f600}`,
+      offset: i * 50,
+      seconds: 1_790_000_000 + i,
+      nanos: i,
+      digits: 9,
+      flags,
+      elsewhere: false,
+    };
+  });
+  const batch = batchOf(rows);
+  const body = (): string => {
+    const request = output.open();
+    for (let i = 0; i < 3; i++) assert.equal(request.append(batch, 0, 1e9, 1e9), batch.rows);
+    return gunzipSync(request.close().body).toString("latin1");
+  };
+  assert.ok(body() === withKernels(false, body));
+});
