@@ -23,6 +23,9 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
+/** Those that run, with what they were called with. */
+const running = new Map<ChildProcess, readonly string[]>();
+
 export class Program {
   readonly child: ChildProcess;
   stdout = "";
@@ -48,8 +51,12 @@ export class Program {
     this.child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.stderr += text;
     });
+    running.set(this.child, args);
     this.exited = new Promise((resolve) => {
-      this.child.once("close", (code, signal) => resolve({ code, signal }));
+      this.child.once("close", (code, signal) => {
+        running.delete(this.child);
+        resolve({ code, signal });
+      });
     });
   }
 
@@ -97,7 +104,11 @@ export async function until<T>(
 /** A temporary folder that is gone when the test is over. */
 export function temporaryFolder(context: { after(done: () => void): void }): string {
   const folder = mkdtempSync(join(tmpdir(), "tailrace-test-"));
-  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  context.after(() => {
+    // A test that fails halfway leaves no agent behind, whose open pipes would keep the test's own process from ending.
+    for (const [child, args] of running) if (args.some((arg) => arg.startsWith(folder))) child.kill("SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  });
   return folder;
 }
 
