@@ -72,7 +72,11 @@ export class Agent {
     this.#log = log;
     this.#startedAt = clock.monotonic();
     this.#metrics = new Metrics(VERSION, (metrics) => this.#collect(metrics));
-    this.#health = new Health(clock, () => this.#pipelines?.all ?? []);
+    this.#health = new Health(
+      clock,
+      () => this.#pipelines?.all ?? [],
+      () => (this.#listed ? this.#tailer : undefined),
+    );
   }
 
   /** @throws FatalError when the agent can't work: no data folder, another instance, an address that is taken. */

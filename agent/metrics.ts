@@ -121,6 +121,9 @@ export class Metrics {
     this.#collect = collect;
     this.#gauge("tailrace_build_info", "The running version; always 1.", ["version"]).set({ version }, 1);
     collectDefaultMetrics({ register: this.registry });
+    // Gauges that are named like counters, which `promtool check metrics` objects to; the same is there by type.
+    for (const what of ["handles", "requests", "resources"])
+      this.registry.removeSingleMetric(`nodejs_active_${what}_total`);
   }
 
   /** All metrics in Prometheus' text format. */

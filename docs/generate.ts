@@ -1,8 +1,9 @@
 /**
  * Writes docs/configuration.md: every key with its type, default and description, from the schema that checks
- * configurations. `--check` writes nothing, and exits 1 when the file is not what would be written.
+ * configurations; and the copy of daemonset.yaml that overlays build on. `--check` writes nothing, and exits 1 when a file
+ * is not what would be written.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { jsonSchema } from "../agent/config/schema.ts";
@@ -94,16 +95,20 @@ function page(): string {
   ].join("\n");
 }
 
-const file = join(import.meta.dirname, "configuration.md");
-if (process.argv.includes("--check")) {
-  let written = "";
-  try {
-    written = readFileSync(file, "utf8");
-  } catch {
-    // A file that is missing is not up to date either.
-  }
-  if (written !== page()) {
-    console.error("docs/configuration.md does not match the schema; run `node docs/generate.ts` and commit the result");
+const top = join(import.meta.dirname, "..");
+/** What is generated, by its path. */
+const files = {
+  "docs/configuration.md": page(),
+  // Kustomize takes no file from outside of a base's folder.
+  "deploy/base/daemonset.yaml": readFileSync(join(top, "daemonset.yaml"), "utf8"),
+};
+
+for (const [path, content] of Object.entries(files)) {
+  const file = join(top, path);
+  if (!process.argv.includes("--check")) writeFileSync(file, content);
+  // A file that is missing is not up to date either.
+  else if (!existsSync(file) || readFileSync(file, "utf8") !== content) {
+    console.error(`${path} is not up to date; run \`node docs/generate.ts\` and commit the result`);
     process.exitCode = 1;
   }
-} else writeFileSync(file, page());
+}

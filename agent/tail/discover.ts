@@ -34,6 +34,8 @@ export type FileState = "active" | "rotated" | Refusal;
 
 export class Tailer {
   readonly chains = new Map<string, Chain>();
+  /** Monotonic milliseconds when all folders and files had last been looked at. */
+  lookedAt = 0;
   #selection: Selection;
   readonly #listener: TailListener;
   readonly #descriptors: Descriptors;
@@ -179,6 +181,7 @@ export class Tailer {
       if (this.#stopped) return;
       if (!chain.isUnchanged(now) && (await chain.poll(now))) this.#listener.onChange(chain);
     }
+    this.lookedAt = this.#clock.monotonic();
   }
 
   async #sweep(now: number): Promise<void> {

@@ -10,6 +10,8 @@ interface Moment {
   readonly isAwaited?: boolean;
   /** When a byte last moved. */
   readonly moved?: number;
+  /** When the folders were last looked at; now, unless it says otherwise. */
+  readonly looked?: number;
   readonly stuck: boolean;
 }
 
@@ -48,6 +50,11 @@ const CASES: Record<string, readonly Moment[]> = {
     { seconds: 1000, stuck: false },
     { seconds: 1061, stuck: true },
   ],
+  "folders that nobody looks at any more, though no byte is known to wait": [
+    { seconds: 50, waiting: false, looked: 0, stuck: false },
+    { seconds: 61, waiting: false, looked: 60, stuck: false },
+    { seconds: 130, waiting: false, looked: 60, stuck: true },
+  ],
 };
 
 for (const [name, moments] of Object.entries(CASES))
@@ -63,9 +70,11 @@ for (const [name, moments] of Object.entries(CASES))
         return (moment.moved ?? 0) * 1000;
       },
     };
-    const health = new Health({ monotonic: () => now * 1000, wall: () => 0 }, () => [
-      { consumer, lane: { state: moment.state ?? "ok", isAwaited: moment.isAwaited ?? false } },
-    ]);
+    const health = new Health(
+      { monotonic: () => now * 1000, wall: () => 0 },
+      () => [{ consumer, lane: { state: moment.state ?? "ok", isAwaited: moment.isAwaited ?? false } }],
+      () => ({ lookedAt: (moment.looked ?? now) * 1000 }),
+    );
     for (moment of moments) {
       now = moment.seconds;
       assert.equal(health.stuck() !== "", moment.stuck, `after ${now} s: ${health.stuck()}`);

@@ -135,6 +135,15 @@ test("names agree: namespace, service account, selector", () => {
   assert.deepEqual(daemonSet.spec?.selector.matchLabels, daemonSet.spec?.template.metadata?.labels);
 });
 
+test("the copy for overlays is the same file", () => {
+  assert.equal(read("deploy/base/daemonset.yaml"), read("daemonset.yaml"), "npm run docs copies it");
+});
+
+test("the pod tolerates every taint, and is the last to be evicted", () => {
+  assert.deepEqual(pod.tolerations, [{ operator: "Exists" }]);
+  assert.equal(pod.priorityClassName, "system-node-critical");
+});
+
 test("the agent's own log is left alone, other pods of the namespace and of like names are not", () => {
   const excluded = (name: string): boolean =>
     config.source.exclude.some((glob) => picomatch(glob, { dot: true })(`/var/log/containers/${name}`));
@@ -147,11 +156,11 @@ test("the agent's own log is left alone, other pods of the namespace and of like
 
 test("heap and the outputs' buffers fit into the memory limit, and requests are quantities that Kubernetes takes", () => {
   const { requests, limits } = container.resources!;
-  const limit = /^(\d+)Mi$/.exec(limits?.memory ?? "")?.[1];
-  const heap = /--max-old-space-size=(\d+)/.exec(read("Dockerfile"))?.[1];
+  const limit = Number(/^(\d+)Mi$/.exec(limits?.memory ?? "")?.[1]);
+  const share = Number(/--max-old-space-size-percentage=(\d+)/.exec(read("Dockerfile"))?.[1]) / 100;
   const buffers = config.outputs.reduce((sum, { memory }) => sum + memory, 0) / 1024 ** 2;
-  assert.ok(Number(heap) <= Number(limit) / 2, "half of the limit is for what lies outside of the heap");
-  assert.ok(Number(heap) + buffers + 64 <= Number(limit), "beside heap and buffers there is room for Node itself");
+  assert.ok(share <= 0.5, "half of the limit is for what lies outside of the heap");
+  assert.ok(limit * share + buffers + 64 <= limit, "beside heap and buffers there is room for Node itself");
   assert.match(requests?.memory ?? "", /^\d+Mi$/);
   assert.match(requests?.cpu ?? "", /^\d+m$/);
   assert.equal(limits?.cpu, undefined, "a throttled agent falls behind the logs");

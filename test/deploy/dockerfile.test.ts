@@ -41,13 +41,30 @@ for (const [good, bad, expected] of MISTAKES)
   });
 
 test("every image is tagged, and no tag is one that moves to another major version of Node", () => {
-  const images = instructions.filter(([instruction]) => instruction === "FROM").map(([, [image = ""]]) => image);
+  const images = instructions
+    .filter(([instruction]) => instruction === "FROM")
+    .map(([, words]) => words.find((word) => !word.startsWith("--")) ?? "");
   assert.equal(images.length, 2);
   for (const image of images) {
     assert.match(image, /:[\w.-]+$/);
     assert.match(image, /nodejs24-|node:24-/);
     assert.doesNotMatch(image, /:latest$/);
   }
+});
+
+test("the one file is made on the builder's own platform, so that an image for another one needs no emulation", () => {
+  const stages = instructions.filter(([instruction]) => instruction === "FROM").map(([, words]) => words.join(" "));
+  assert.match(stages[0] ?? "", /^--platform=\$BUILDPLATFORM /);
+  assert.doesNotMatch(stages[1] ?? "", /--platform/);
+  const native = instructions.filter(([instruction]) => instruction === "RUN").map(([, words]) => words.join(" "));
+  assert.deepEqual(native, ["npm ci --ignore-scripts", "node build.ts"]);
+});
+
+test("the image's user is a number that is not root's, which Kubernetes can check", () => {
+  assert.deepEqual(
+    instructions.filter(([instruction]) => instruction === "USER").map(([, words]) => words),
+    [["65532:65532"]],
+  );
 });
 
 test("the image runs the bundle directly, without a shell in between that would swallow SIGTERM", () => {

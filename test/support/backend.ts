@@ -25,6 +25,8 @@ export type Misbehaviour =
   | { readonly kind: "hang" };
 
 export interface BackendOptions {
+  /** Default: 127.0.0.1. */
+  readonly host?: string;
   readonly port?: number;
   /** With `ca` clients must have a certificate too. */
   readonly tls?: { readonly key: string | Buffer; readonly cert: string | Buffer; readonly ca?: string | Buffer };
@@ -73,12 +75,13 @@ export abstract class Backend {
   protected abstract answer(asked: Asked): Answer | "close";
 
   async start(): Promise<this> {
-    this.port = await listen(this.#server, this.#options.port);
+    this.port = await listen(this.#server, this.#options.port, this.#options.host);
     return this;
   }
 
   get url(): string {
-    return `${this.#options.tls === undefined ? "http" : "https"}://127.0.0.1:${this.port}`;
+    const { tls, host = "127.0.0.1" } = this.#options;
+    return `${tls === undefined ? "http" : "https"}://${host}:${this.port}`;
   }
 
   /** Ends kept connections that are idle, as a server does after a while. */

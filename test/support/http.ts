@@ -25,10 +25,10 @@ export function httpOptions(endpoints: readonly string[], more: HttpVariations =
 }
 
 /** @param port 0: any. @returns the port on loopback. */
-export async function listen(server: Server, port = 0): Promise<number> {
+export async function listen(server: Server, port = 0, host = "127.0.0.1"): Promise<number> {
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, "127.0.0.1", resolve);
+    server.listen(port, host, resolve);
   });
   const address = server.address();
   return typeof address === "object" && address !== null ? address.port : 0;

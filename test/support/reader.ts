@@ -48,6 +48,8 @@ export class Reader {
   readonly checkpoints: Checkpoints;
   /** Rows are accepted as they come. */
   accepting = true;
+  /** Called right before a file is read. */
+  beforeRead = (): void => {};
 
   #saving: NodeJS.Timeout | undefined;
 
@@ -73,7 +75,13 @@ export class Reader {
         maxBacklog: { bytes: 0 },
         ...options,
       },
-      { origin: originOf, settled: () => true },
+      {
+        origin: (log) => {
+          this.beforeRead();
+          return originOf(log);
+        },
+        settled: () => true,
+      },
       routing,
       { append: (batch, receipt) => this.#keep(batch, receipt) },
       checkpoints,

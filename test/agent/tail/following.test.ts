@@ -39,6 +39,24 @@ test("lines that are there, lines that come, and files that appear later are all
   reader.ledger();
 });
 
+test("what is written between the look at a file's size and its reading is read once", async (context) => {
+  const { root, node } = setUp(context);
+  const container = node.container("web");
+  const reader = await follow(context, root);
+  let between: string | undefined;
+  reader.beforeRead = () => {
+    if (between !== undefined) container.write(between);
+    between = undefined;
+  };
+  for (let line = 0; line < 10; line += 2) {
+    between = `line ${line + 1}`;
+    container.write(`line ${line}`);
+    await until(() => reader.messages.includes(`line ${line + 1}`), "the line in between");
+  }
+  assert.deepEqual(reader.messages, numbers(0, 10));
+  reader.ledger();
+});
+
 test("a line that is not finished yet is read when its end is there", async (context) => {
   const { root, node } = setUp(context);
   const container = node.container("web");

@@ -1,0 +1,27 @@
+/** What a pod printed, held against what was accepted of it. */
+import assert from "node:assert/strict";
+import type { V1Pod } from "@kubernetes/client-node";
+import { assertOrigin } from "./events.ts";
+import type { TestNode } from "./node.ts";
+import { compare } from "./witness.ts";
+
+export const numbered = (word: string, count: number): string[] =>
+  Array.from({ length: count }, (_, at) => `${word} ${at}`);
+export const printNumbered = (word: string, count: number): string =>
+  `awk 'BEGIN { for (i = 0; i < ${count}; i++) print "${word} " i }'`;
+
+/** Waits for the messages of a container and holds them to what is expected. */
+export async function expectMessages(
+  node: TestNode,
+  made: V1Pod,
+  container: string,
+  expected: readonly string[],
+): Promise<void> {
+  const uid = made.metadata?.uid ?? "";
+  const name = `${made.metadata?.name}/${container}`;
+  await node
+    .wait(() => node.sink.of(uid, container).length >= expected.length, `all records of ${name}`)
+    .catch(() => {});
+  assert.equal(compare(expected, node.sink.messages(uid, container)).told, "", name);
+  for (const record of node.sink.of(uid, container)) assertOrigin(record, made, container);
+}

@@ -1,0 +1,123 @@
+/**
+ * `npm run test:node`: the whole way from the Dockerfile to records at a backend, on a real Kubernetes node that is made
+ * for it and taken away afterwards. The node lives in mount, PID and network namespaces: whatever happens, its processes
+ * die with the first of them, its mounts with the last, and nothing listens where anybody else could ask. An argument is
+ * a pattern for the names of the tests to run.
+ */
+import { spawn } from "node:child_process";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { buildImages, rebuild } from "./images.ts";
+import type { Setting } from "./node.ts";
+import { buildTools, missingTools } from "./tools.ts";
+
+const PREFIX = "tailrace-node-";
+const CGROUPS = "/sys/fs/cgroup";
+/** What kubelet sets for the whole machine. */
+const TUNABLES = [
+  "vm/overcommit_memory",
+  "kernel/panic",
+  "kernel/panic_on_oops",
+  "kernel/keys/root_maxkeys",
+  "kernel/keys/root_maxbytes",
+];
+
+const say = (line: string): void => void process.stdout.write(`[${Math.round(performance.now() / 1000)}s] ${line}\n`);
+
+async function main(): Promise<number> {
+  const missing = missingTools();
+  if (missing.length > 0) {
+    const must = process.env.CI === "true";
+    say(`${must ? "can't run" : "skipped"}: this machine lacks ${missing.join("; ")}`);
+    return must ? 1 : 0;
+  }
+  const tools = await buildTools(say);
+  sweep();
+  const folder = mkdtempSync(join(tmpdir(), PREFIX));
+  writeFileSync(join(folder, "pid"), String(process.pid));
+  const tunables = TUNABLES.map((name) => join("/proc/sys", name)).map((path) => [path, readFileSync(path, "utf8")]);
+  try {
+    const images = await buildImages(folder, say);
+    say(`image: ${(images.agent.compressedBytes / 1e6).toFixed(1)} MB compressed`);
+    writeFileSync(join(folder, "setting.json"), JSON.stringify({ folder, tools, images } satisfies Setting));
+    say("starting the node");
+    const again = rebuild(folder).catch(String);
+    const code = await inNamespaces(folder);
+    const same = (await again) === images.agent.digest;
+    say(same ? "the image came out the same when built again" : `built again the image is another one: ${await again}`);
+    return same ? code : 1;
+  } finally {
+    for (const [path = "", value = ""] of tunables) writeFileSync(path, value);
+    takeAway(folder);
+    say("cleaned up");
+  }
+}
+
+/** Runs the tests as the second process of new namespaces, under a shell that reaps what others leave behind. */
+function inNamespaces(folder: string): Promise<number> {
+  for (const name of ["log", "lib", "run"]) mkdirSync(join(folder, name));
+  const script = [
+    "set -e",
+    'mount --bind "$0/log" /var/log',
+    'mount --bind "$0/lib" /var/lib',
+    // Kubelet's own is a link on most systems.
+    'mount --bind "$0/run" /run',
+    "mount --make-rshared /",
+    // Not exec: the first process of a PID namespace has to reap what others leave behind.
+    '"$1" --test --test-reporter=spec "$3" "$2"',
+    "exit $?",
+  ].join("\n");
+  const namespaces = ["--mount", "--pid", "--net", "--fork", "--kill-child", "--mount-proc"];
+  const tests = join(import.meta.dirname, "suite.ts");
+  // The first test brings the agent, which the others need.
+  const names = `--test-name-pattern=${process.argv[2] === undefined ? "." : `^applying|${process.argv[2]}`}`;
+  // setpriv: not even this process being killed leaves them behind.
+  const child = spawn(
+    "setpriv",
+    ["--pdeathsig", "KILL", "unshare", ...namespaces, "bash", "-c", script, folder, process.execPath, tests, names],
+    {
+      stdio: ["ignore", "inherit", "inherit"],
+      env: { ...process.env, TAILRACE_NODE: join(folder, "setting.json") },
+    },
+  );
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => child.kill("SIGKILL"));
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code) => resolve(code ?? 1));
+  });
+}
+
+/** Takes away what runs left behind that were killed before they could do so themselves. */
+function sweep(): void {
+  for (const name of readdirSync(tmpdir()).filter((name) => name.startsWith(PREFIX))) {
+    const folder = join(tmpdir(), name);
+    const owner = join(folder, "pid");
+    if (existsSync(owner) && !existsSync(join("/proc", readFileSync(owner, "utf8")))) takeAway(folder);
+  }
+}
+
+/** A run's control groups and files. A group goes only once it is empty, and its children before it. */
+function takeAway(folder: string): void {
+  const remove = (path: string): void => {
+    for (const entry of readdirSync(path, { withFileTypes: true }))
+      if (entry.isDirectory()) remove(join(path, entry.name));
+    rmdirSync(path);
+  };
+  for (const root of [CGROUPS, ...readdirSync(CGROUPS).map((name) => join(CGROUPS, name))]) {
+    const path = join(root, basename(folder));
+    if (existsSync(path)) remove(path);
+  }
+  rmSync(folder, { recursive: true, force: true });
+}
+
+process.exitCode = await main();
