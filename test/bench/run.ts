@@ -8,7 +8,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { LogNode } from "../support/node.ts";
+import { criLine, LogNode } from "../support/node.ts";
 import { buildBundle, type Program, until } from "../support/program.ts";
 import { type Format, writeBacklog } from "./data.ts";
 import { Bench, gzipSeconds, plainSeconds } from "./process.ts";
@@ -34,6 +34,11 @@ const slow: Outputs = (url) =>
 const stackdriver: Outputs = (url) =>
   `  - { name: gcl, type: stackdriver, projectId: bench-1, location: europe-west1, clusterName: bench, endpoint: "${url}" }`;
 
+const loki: Outputs = (url) => `  - { name: loki, type: loki, endpoint: "${url}" }`;
+const both: Outputs = (url) => `${elasticsearch(url)}\n${loki(url)}`;
+const parsed: Outputs = (url) =>
+  `  - { name: es, type: elasticsearch, endpoints: ["${url}"], processors: [{ json: { into: root } }] }`;
+
 interface Row {
   readonly name: string;
   /** What is promised. */
@@ -50,14 +55,23 @@ const ROWS: readonly Row[] = [
     measure: () => backlog(elasticsearch, "cri", 1000),
   },
   { name: "Cloud Logging, gzip", must: "0.95 x gzip -1", measure: () => backlog(stackdriver) },
+  { name: "Loki, protobuf, snappy", must: "0.35 x gzip -1", measure: () => backlog(loki) },
+  { name: "Elasticsearch, gzip, json into root", must: "1.30 x gzip -1", measure: () => backlog(parsed) },
+  {
+    name: "Elasticsearch and Loki",
+    must: "1.1 x the sum of each alone",
+    measure: () => backlog(both, "cri", FILES, 2),
+  },
   { name: "idle, 100 files", must: "0.3 %, 80 MB, start 400 ms", measure: () => idle(100) },
   { name: "idle, 1000 files", must: "1.5 %", measure: () => idle(1000) },
   { name: "10 MB/s live over 100 files", must: "10 %", measure: () => live(100, 10e6, elasticsearch) },
+  { name: "one line beside 50 MB/s", must: "worst 500 ms", measure: () => fairness(50e6, 0) },
+  { name: "one line beside a backlog of 1 GB", must: "worst 500 ms", measure: () => fairness(0, 1e9) },
   { name: "latency at 1 MB/s, maxWait 200ms", must: "p99 500 ms", measure: () => live(10, 1e6, slow, true) },
 ];
 
 /** Reads all there is and delivers it. */
-async function backlog(outputs: Outputs, format: Format = "cri", files = FILES): Promise<string> {
+async function backlog(outputs: Outputs, format: Format = "cri", files = FILES, count = 1): Promise<string> {
   const bench = new Bench();
   try {
     const total = writeBacklog(bench.root, files, BYTES, format);
@@ -65,7 +79,7 @@ async function backlog(outputs: Outputs, format: Format = "cri", files = FILES):
     const agent = await bench.start(outputs, files);
     const { metrics } = await agent.running();
     const begun = performance.now();
-    await drained(metrics, total);
+    await drained(metrics, total, count);
     const seconds = (performance.now() - begun) / 1000;
     const { cpu, peakMb } = bench.usage();
     const gb = total / 1e9;
@@ -81,17 +95,45 @@ async function backlog(outputs: Outputs, format: Format = "cri", files = FILES):
   }
 }
 
-async function drained(metrics: string, bytes: number): Promise<void> {
+/** @param outputs how many there are. */
+async function drained(metrics: string, bytes: number, outputs = 1): Promise<void> {
   await until(
     async () => {
       const text = await (await fetch(metrics)).text();
-      const read = Number(/^tailrace_source_read_bytes_total\{.*\} (\d+)/m.exec(text)?.[1] ?? 0);
-      return read >= bytes && /^tailrace_output_pending_bytes\{.*\} 0$/m.test(text);
+      const read = [...text.matchAll(/^tailrace_source_read_bytes_total\{.*\} (\d+)/gm)];
+      const idle = [...text.matchAll(/^tailrace_output_pending_bytes\{.*\} 0$/gm)];
+      return read.length === outputs && read.every(([, value]) => Number(value) >= bytes) && idle.length === outputs;
     },
     "all is delivered",
     600_000,
     1000,
   );
+}
+
+/** How long single lines of a quiet container take, beside a loud one or a large backlog. */
+async function fairness(loudBytesPerSecond: number, backlogBytes: number): Promise<string> {
+  const bench = new Bench("quiet");
+  try {
+    if (backlogBytes > 0) writeBacklog(bench.root, FILES, backlogBytes);
+    const node = new LogNode(bench.root);
+    const [quiet, loud] = [node.container("quiet"), node.container("loud")];
+    const block = Buffer.from(criLine("x".repeat(150)).repeat(Math.ceil(loudBytesPerSecond / 20 / 200)));
+    const agent = await bench.start(slow, 0);
+    await agent.running();
+    let written = 0;
+    const begun = performance.now();
+    for (let due = 0; performance.now() - begun < SECONDS * 1000; due += 50) {
+      if (loudBytesPerSecond > 0) loud.raw(block);
+      if (written % 4 === 0) quiet.write(`quiet ${written}`);
+      written++;
+      await pause(Math.max(0, due + 50 - (performance.now() - begun)) / 1000);
+    }
+    await pause(5);
+    const { p50, p99, worst } = await bench.stats();
+    return `p50 ${p50} ms, p99 ${p99} ms, worst ${worst} ms of one line, maxWait 200 ms included`;
+  } finally {
+    await bench.close();
+  }
 }
 
 /** A node on which nobody logs anything. */

@@ -1,11 +1,15 @@
 /**
- * A backend that is never the bottleneck: takes Elasticsearch bulks and Cloud Logging's entries, counts documents, accepts them all. A process of
- * its own, so that its work is not the agent's. With `latency` it also measures from each record's time to its arrival.
+ * A backend that is never the bottleneck: takes Elasticsearch bulks, Loki's pushes and Cloud Logging's entries, counts documents, accepts them all. A process of
+ * its own, so that its work is not the agent's. With `latency` it also measures from each record's time to its arrival, with
+ * `quiet` only for messages that begin with "quiet".
  */
 import { createServer } from "node:http";
 import { gunzipSync } from "node:zlib";
 
-const latency = process.argv.includes("latency");
+const latency = process.argv.includes("latency") || process.argv.includes("quiet");
+const measured = process.argv.includes("quiet")
+  ? /"@timestamp":"([^"]+)","message":"quiet/g
+  : /"@timestamp":"([^"]+)"/g;
 let documents = 0;
 let wireBytes = 0;
 const delays: number[] = [];
@@ -18,8 +22,7 @@ function count(body: Buffer): number {
 
 function measure(body: Buffer): void {
   const now = Date.now();
-  for (const [, time = ""] of body.toString("latin1").matchAll(/"@timestamp":"([^"]+)"/g))
-    delays.push(now - Date.parse(time));
+  for (const [, time = ""] of body.toString("latin1").matchAll(measured)) delays.push(now - Date.parse(time));
 }
 
 const replies = new Map<number, Buffer>();
@@ -40,6 +43,11 @@ const server = createServer((request, response) => {
     }
     const body = Buffer.concat(chunks);
     wireBytes += body.length;
+    if (request.url?.startsWith("/loki/")) {
+      response.writeHead(204);
+      response.end();
+      return;
+    }
     const plain = request.headers["content-encoding"] === "gzip" ? gunzipSync(body) : body;
     if (request.url?.startsWith("/v2/")) {
       response.writeHead(200, { "content-type": "application/json" });
