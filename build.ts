@@ -56,9 +56,10 @@ const result = await build({
   legalComments: "none",
   metafile: true,
   plugins: [inlinePage, leaveOutUnused],
-  // Packages in CommonJS call require for Node's own modules.
+  // An older Node would end in the middle of some package, with a page of its source. Packages in CommonJS call require
+  // for Node's own modules.
   banner: {
-    js: '#!/usr/bin/env node\nimport{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',
+    js: '#!/usr/bin/env node\nif(Number(process.versions.node.split(".")[0])<24){console.error(`tailrace: this is Node ${process.version}; it takes Node 24 or newer`);process.exit(1)}\nimport{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',
   },
   logLevel: "warning",
 });
