@@ -112,7 +112,11 @@ export class Streams {
   /** Rows of one container with equal labels, told by the texts of the labels that differ. */
   #faceSlow(batch: Batch, row: number, output: number): Face {
     let key = String(output);
-    for (const template of this.#varying) key += `\n${template.render(batch, row)}`;
+    // With their lengths, as a field's text can hold whatever else could stand between them.
+    for (const template of this.#varying) {
+      const text = template.render(batch, row);
+      key += ` ${text.length} ${text}`;
+    }
     const faces = this.#varied.get(batch.origin) ?? new Map<string, Face>();
     const known = faces.get(key);
     if (known !== undefined) return known;
