@@ -1,6 +1,7 @@
 /**
  * Entries: a record as one `google.logging.v2.LogEntry` in JSON, or as several where its message is larger than an entry
- * may be. What comes from the origin is rendered once for each Origin and copied in.
+ * may be. What comes from the origin is rendered once for each Origin and copied in; fields that processors found are
+ * copied as they stand, with the message beside them, and are looked at as if the app had written the whole as JSON.
  */
 import { type Batch, TRUNCATED, UNPARSED } from "../agent/batch.ts";
 import type { Template } from "../agent/config/template.ts";
@@ -10,9 +11,10 @@ import type { Origin } from "../agent/pods/origin.ts";
 import { ByteWriter } from "./json.ts";
 import { cleaned } from "./json-clean.ts";
 import { JsonObject, type Member, OBJECT, UNCLEAN } from "./json-object.ts";
+import { hasMember, writeMembers } from "./members.ts";
 import { writeRecordId } from "./record-id.ts";
 import type { ClusterIdentity } from "./stackdriver-cluster.ts";
-import { SPECIAL_KEYS, SpecialFields, streamSeverity } from "./stackdriver-fields.ts";
+import { rowSeverity, SPECIAL_KEYS, SpecialFields, streamSeverity } from "./stackdriver-fields.ts";
 import { OriginParts } from "./stackdriver-origin.ts";
 
 /**
@@ -32,6 +34,8 @@ const SEVERITY = Buffer.from('","severity":"');
 const INSERT_ID = Buffer.from('","insertId":');
 const TEXT_PAYLOAD = Buffer.from('"textPayload":"');
 const JSON_PAYLOAD = Buffer.from('"jsonPayload":');
+const MESSAGE = Buffer.from("message");
+const MESSAGE_START = Buffer.from('"message":"');
 
 /** What a request gives once for all of its entries, which then leave it out. */
 export interface Shared {
@@ -46,6 +50,7 @@ export class EntryWriter {
   readonly #object = new JsonObject(SPECIAL_KEYS);
   readonly #special = new SpecialFields();
   readonly #id = new ByteWriter(256);
+  readonly #composed = new ByteWriter(4096);
 
   constructor(cluster: ClusterIdentity, logName: Template, structured: boolean) {
     this.#cluster = cluster;
@@ -72,23 +77,21 @@ export class EntryWriter {
    * @returns how many they are.
    */
   write(writer: ByteWriter, batch: Batch, row: number, shared: Shared | undefined): number {
-    const from = batch.from[row] as number;
-    const to = batch.to[row] as number;
-    const flags = batch.flags[row] as number;
     const special = this.#special;
     special.reset();
-    let bytes = batch.bytes;
+    const hasFields = batch.fields !== undefined && batch.fields.count[row] !== 0;
+    const text = hasFields ? this.#compose(batch, row) : batch.bytes;
+    const from = hasFields ? 0 : (batch.from[row] as number);
+    const to = hasFields ? text.length : (batch.to[row] as number);
+    let bytes = text;
     let taken: readonly Member[] | undefined;
-    if (this.#structured && (flags & UNPARSED) === 0) {
+    if (hasFields || (this.#structured && ((batch.flags[row] as number) & UNPARSED) === 0)) {
       let verdict = this.#object.scan(bytes, from, to);
       if (verdict === UNCLEAN) {
         bytes = cleaned(bytes.toString("utf8", from, to));
         verdict = this.#object.scan(bytes, 0, bytes.length, true);
       }
-      if (verdict === OBJECT) {
-        const { labelCount } = this.#origins.of(batch.origin);
-        taken = special.take(bytes, this.#object.found, batch.seconds[row] as number, labelCount);
-      }
+      if (verdict === OBJECT) taken = this.#structured ? this.#take(bytes, batch, row, hasFields) : [];
     }
     this.#writeId(batch, row);
     if (taken !== undefined && this.#object.size <= MAX_PAYLOAD_BYTES) {
@@ -99,21 +102,44 @@ export class EntryWriter {
     }
     if (to - from <= MAX_PAYLOAD_BYTES) {
       this.#writeHead(writer, batch, row, shared, -1);
-      writeText(writer, batch.bytes, from, to);
+      writeText(writer, text, from, to);
       writer.byte(CLOSE);
       return 1;
     }
-    const cuts = cutsOf(batch.bytes, from, to);
+    const cuts = cutsOf(text, from, to);
     for (let part = 0; part + 1 < cuts.length; part++) {
       if (part > 0) writer.byte(COMMA);
       this.#writeHead(writer, batch, row, shared, part);
       writer.ascii('"split":{"uid":"');
       writer.buffer(this.#id.view());
       writer.ascii(`","index":${part},"totalSplits":${cuts.length - 1}},`);
-      writeText(writer, batch.bytes, cuts[part] as number, cuts[part + 1] as number);
+      writeText(writer, text, cuts[part] as number, cuts[part + 1] as number);
       writer.byte(CLOSE);
     }
     return cuts.length - 1;
+  }
+
+  /** The message and the fields as one object. Borrowed: valid until the next row. */
+  #compose(batch: Batch, row: number): Buffer {
+    const composed = this.#composed;
+    composed.length = 0;
+    composed.byte(OPEN_BRACE);
+    // Processors give no field this name (agent/process/names.ts). One that has it all the same is what the app calls so.
+    const hasMessage = hasMember(batch, row, MESSAGE);
+    if (!hasMessage) {
+      composed.buffer(MESSAGE_START);
+      composed.escaped(batch.bytes, batch.from[row] as number, batch.to[row] as number);
+      composed.byte(QUOTE);
+    }
+    writeMembers(composed, batch, row, !hasMessage);
+    composed.byte(CLOSE);
+    return composed.view();
+  }
+
+  /** Times among fields stay there: one that the operator trusts is the row's already (`timeKey`). */
+  #take(bytes: Buffer, batch: Batch, row: number, hasFields: boolean): readonly Member[] {
+    const { labelCount } = this.#origins.of(batch.origin);
+    return this.#special.take(bytes, this.#object.found, batch.seconds[row] as number, labelCount, !hasFields);
   }
 
   /** All of an entry but its payload, with a comma behind. @param part of a message in parts, else -1. */
@@ -123,7 +149,9 @@ export class EntryWriter {
     if (special.hasTime) writer.time(special.seconds, special.nanos, special.digits);
     else writer.time(batch.seconds[row] as number, batch.nanos[row] as number, batch.digits[row] as number);
     writer.buffer(SEVERITY);
-    writer.ascii(special.severity || streamSeverity(batch.flags[row] as number));
+    writer.ascii(
+      special.severity || rowSeverity(batch, row) || special.level || streamSeverity(batch.flags[row] as number),
+    );
     writer.buffer(INSERT_ID);
     if (special.insertId === "") {
       writer.byte(QUOTE);

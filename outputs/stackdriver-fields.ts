@@ -3,7 +3,7 @@
  * (docs.cloud.google.com/logging/docs/structured-logging). What is not of the form that the API takes stays in the
  * payload, because there one wrong value costs the whole request.
  */
-import { STDERR } from "../agent/batch.ts";
+import { type Batch, SEVERITIES, STDERR } from "../agent/batch.ts";
 import { QUOTE } from "../agent/parse/ascii.ts";
 import { TimeParser } from "../agent/parse/time.ts";
 import type { Member } from "./json-object.ts";
@@ -33,7 +33,7 @@ const MAX_LABEL_KEY_BYTES = 512;
 /** Labels that say where a record comes from can't be given by a message. */
 const OUR_LABELS = /^(k8s-|compute\.googleapis\.com\/|logging\.gke\.io\/|tailrace\.io\/)/;
 
-const SEVERITIES: Readonly<Record<string, readonly string[]>> = {
+const ALIASES: Readonly<Record<string, readonly string[]>> = {
   DEFAULT: ["DEFAULT"],
   DEBUG: ["DEBUG", "D", "TRACE", "VERBOSE", "FINE", "FINER", "FINEST", "CONFIG"],
   INFO: ["INFO", "I", "INFORMATION", "INFORMATIONAL"],
@@ -44,10 +44,17 @@ const SEVERITIES: Readonly<Record<string, readonly string[]>> = {
   ALERT: ["ALERT", "A"],
   EMERGENCY: ["EMERGENCY", "EMERG"],
 };
-const NAMES = new Map(Object.entries(SEVERITIES).flatMap(([name, aliases]) => aliases.map((alias) => [alias, name])));
-const BY_HUNDRED = Object.keys(SEVERITIES);
+const NAMES = new Map(Object.entries(ALIASES).flatMap(([name, aliases]) => aliases.map((alias) => [alias, name])));
+const BY_HUNDRED = Object.keys(ALIASES);
+/** The scale of `Batch.severity` in the API's names. */
+const BY_INDEX = SEVERITIES.map((name) => NAMES.get(name.toUpperCase()) ?? "");
 /** pino's and bunyan's levels, which `level` has as numbers. */
 const BY_TEN = ["DEFAULT", "DEBUG", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
+
+/** What processors found; "" when they found none. */
+export function rowSeverity({ severity }: Batch, row: number): string {
+  return severity === undefined ? "" : (BY_INDEX[severity[row] as number] as string);
+}
 
 /** What is known of a row's severity without looking into its message. */
 export function streamSeverity(flags: number): string {
@@ -90,6 +97,8 @@ const SOURCE_LOCATION: Readonly<Record<string, Check>> = { file: isString, line:
 /** Of one record, taken out of its message. One object for all records. */
 export class SpecialFields {
   severity = "";
+  /** What a member `level` says, which is no special field: worth more than a guess from the stream. */
+  level = "";
   /** Whether the message has a time that holds: the three after it. */
   hasTime = false;
   seconds = 0;
@@ -111,7 +120,7 @@ export class SpecialFields {
   readonly #time = new TimeParser();
 
   reset(): void {
-    this.severity = this.insertId = this.labels = this.trace = this.more = this.left = "";
+    this.severity = this.level = this.insertId = this.labels = this.trace = this.more = this.left = "";
     this.hasTime = this.isBareTrace = false;
     this.message = undefined;
   }
@@ -119,9 +128,10 @@ export class SpecialFields {
   /**
    * Looks at the members found in a message.
    * @param rowSeconds the record's own time. @param labels how many labels the entry has already.
+   * @param withTime whether times are taken; else they stay.
    * @returns those that are taken and leave the payload, in order.
    */
-  take(bytes: Buffer, found: readonly Member[], rowSeconds: number, labels: number): Member[] {
+  take(bytes: Buffer, found: readonly Member[], rowSeconds: number, labels: number, withTime: boolean): Member[] {
     const taken: Member[] = [];
     let room = MAX_SPECIAL_BYTES;
     for (const member of found) {
@@ -130,6 +140,7 @@ export class SpecialFields {
         if (bytes[valueStart] === QUOTE) this.message = member;
         continue;
       }
+      if (!withTime && TIME_KEYS.includes(key)) continue;
       const length = valueEnd - valueStart;
       if (length > room) continue;
       if (key === "time" && bytes[valueStart] === QUOTE) {
@@ -145,7 +156,7 @@ export class SpecialFields {
       room -= length;
       taken.push(member);
     }
-    const seconds = found.find(({ key }) => key === "timestampSeconds");
+    const seconds = withTime ? found.find(({ key }) => key === "timestampSeconds") : undefined;
     if (seconds !== undefined && !this.hasTime) this.#takeHalves(bytes, seconds, found, rowSeconds, taken);
     return taken;
   }
@@ -164,8 +175,7 @@ export class SpecialFields {
       case "severity":
         return this.#takeSeverity(value);
       case "level":
-        // No special field, so it stays; but what it says is better than a guess from the stream.
-        this.severity ||= levelSeverity(value);
+        this.level = levelSeverity(value);
         return false;
       case "timestamp": {
         const { seconds, nanos = 0 } = (value ?? {}) as { seconds?: unknown; nanos?: unknown };

@@ -208,7 +208,7 @@ const stackdriver = z.strictObject({
   endpoint: endpoint().default("https://logging.googleapis.com").describe("Of the API."),
   logName: template("{stream}").describe("The last part of the log's name; a template."),
   structured: flag(true).describe(
-    "Messages that are JSON objects become jsonPayload, with the special fields that GKE knows.",
+    "Messages that are JSON objects become jsonPayload; special fields that GKE knows are heeded, in them and in fields.",
   ),
 });
 

@@ -3,6 +3,9 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import fc from "fast-check";
 import { JOINED, type Rows, SEVERITIES, STDERR, UNPARSED } from "../../agent/batch.ts";
+import { JsonFormat } from "../../agent/process/json.ts";
+import { severityOfValue } from "../../agent/process/severity.ts";
+import { Structured } from "../../agent/process/structured.ts";
 import { giveFields } from "../support/fields.ts";
 import { rowsOf } from "../support/rows.ts";
 import type { StoredEntry } from "../support/stackdriver.ts";
@@ -157,6 +160,27 @@ test("a line that fits no format has its fields as well", async (context) => {
   const [entry] = await entriesOf(context, rows);
   assert.deepEqual(entry?.jsonPayload, { message: "no line", team: "a" });
   assert.equal(entry?.labels?.["tailrace.io/error"], "no time");
+});
+
+test("what the processor json makes of a message arrives with its bytes, its severity, and nothing lost", async (context) => {
+  const rows = rowsOf(
+    [
+      '{"level":40,"msg":"paid","price":1.10,"message":"other","logging.googleapis.com/spanId":"1","kubernetes":{}}',
+      "no",
+    ],
+    podOrigin,
+  );
+  const options = { into: "root", timeKey: "", messageKey: "msg", severityKey: "level", keepMessage: false };
+  new Structured("json", new JsonFormat(), options, severityOfValue, undefined).process(rows);
+  const made = outputFor(context, "http://127.0.0.1:1", { compression: "none" });
+  const { entries } = JSON.parse(closed(made, [rows]).body.toString()) as { entries: StoredEntry[] };
+  assert.deepEqual(
+    entries.map(({ severity, spanId, textPayload, jsonPayload }) => [severity, spanId, textPayload ?? jsonPayload]),
+    [
+      ["WARNING", "1", { message: "paid", price: 1.1, fields: { message: "other", kubernetes: {} } }],
+      ["INFO", undefined, "no"],
+    ],
+  );
 });
 
 test("rows with fields and rows without go in one request, in order", async (context) => {
