@@ -73,6 +73,8 @@ interface Endpoint {
 }
 
 const MAX_REPLY_BYTES = 64 * 1024 * 1024;
+/** The code of a failure: the answer is larger than that. */
+export const REPLY_TOO_LARGE = "REPLY_TOO_LARGE";
 /** A kept connection holds on to its address, whatever the name has come to mean. */
 const MAX_CONNECTION_AGE_MS = 300_000;
 const MAX_REST_MS = 30_000;
@@ -211,7 +213,7 @@ export class HttpTarget {
       for await (const chunk of response.body) {
         bytes += (chunk as Buffer).length;
         if (bytes > MAX_REPLY_BYTES)
-          throw Object.assign(new Error("the answer is larger than 64 MiB"), { code: "REPLY_TOO_LARGE" });
+          throw Object.assign(new Error("the answer is larger than 64 MiB"), { code: REPLY_TOO_LARGE });
         chunks.push(chunk as Buffer);
       }
       return {
