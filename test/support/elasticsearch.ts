@@ -26,6 +26,8 @@ const TEMPLATE_QUERY = new Set(["create", "master_timeout", "cause"]);
 
 export class ElasticsearchFake extends Backend {
   readonly templates = new Templates();
+  /** Ingest pipelines; they change nothing. */
+  readonly pipelines = new Set(["my pipe"]);
   readonly #store = new Store((index) => this.templates.makesStream(index));
   /** The one Authorization header that is taken; undefined: any. */
   authorization: string | undefined;
@@ -95,7 +97,12 @@ export class ElasticsearchFake extends Backend {
     if (type !== "application/x-ndjson" && type !== "application/json")
       return { status: 406, body: { error: `Content-Type header [${type}] is not supported`, status: 406 } };
     const index = match?.[1] === undefined ? undefined : decodeURIComponent(match[1]);
-    return this.#store.bulk(body, index, searchParams.get("filter_path"), (document) => this.refuse(document));
+    return this.#store.bulk(body, index, searchParams.get("filter_path"), (document) => {
+      const pipeline = searchParams.get("pipeline") ?? "_none";
+      if (pipeline === "_none" || this.pipelines.has(pipeline)) return this.refuse(document);
+      const reason = `pipeline with id [${pipeline}] does not exist`;
+      return { status: 400, type: "illegal_argument_exception", reason };
+    });
   }
 }
 
