@@ -1,13 +1,11 @@
 /** The real Loki: nothing is lost behind a 204, whatever limit a tenant runs into. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import type { EcsDocument } from "../support/arrived.ts";
 import { type LogContainer, LogNode } from "../support/node.ts";
 import { buildBundle, temporaryFolder } from "../support/program.ts";
 import { ShippingAgent } from "./agent.ts";
 import { fetchServer, whyNot } from "./fetch.ts";
-import { type Limits, Loki, type LokiEntry } from "./loki.ts";
-import { ship } from "./ship.ts";
+import { type Limits, Loki } from "./loki.ts";
 
 buildBundle();
 
@@ -19,46 +17,6 @@ async function start(context: TestContext): Promise<Loki> {
   const server = await Loki.start(await fetchServer("loki"));
   context.after(() => server.close());
   return server;
-}
-
-for (const encoding of ["protobuf", "json"] as const)
-  test(`${VERSION} has every message of a node, byte by byte, by ${encoding}`, {
-    skip,
-    timeout: 900_000,
-  }, async (context) => {
-    const server = await start(context);
-    await ship(context, {
-      server: `${VERSION} (${encoding})`,
-      output: `  - name: loki
-    type: loki
-    endpoint: ${server.url}
-    tenant: node
-    encoding: ${encoding}
-    structuredMetadata: { pod: "{pod}", uid: "{uid}", offset: "{offset}" }`,
-      restart: async () => {
-        await server.kill();
-        await server.run();
-      },
-      hard: true,
-      read: async () => (await server.entries("node", '{namespace=~".+"}')).map(documentOf),
-      place: ({ uid, container }) => `${uid}/${container}`,
-      recognisesRepeats: true,
-      ...(encoding === "json" ? { messages: 100_000 } : {}),
-    });
-    assert.deepEqual(await server.discarded("node"), {}, "it has dropped nothing");
-  });
-
-function documentOf({ labels, metadata, time, line }: LokiEntry): EcsDocument {
-  const { namespace = "", container = "", stream = "", node = "" } = labels;
-  const { pod = "", uid = "", offset = "" } = metadata;
-  const seconds = new Date(Number(time.slice(0, -9)) * 1000).toISOString().slice(0, 19);
-  return {
-    "@timestamp": `${seconds}.${time.slice(-9)}Z`,
-    message: line,
-    stream,
-    log: { offset: Number(offset), file: { path: `${uid}/${container}` } },
-    kubernetes: { namespace, pod: { name: pod, uid }, container: { name: container }, node: { name: node } },
-  };
 }
 
 /** What each tenant's limits are, and what they become later. */

@@ -16,6 +16,11 @@ export interface LokiEntry {
   readonly line: string;
 }
 
+/** When the samples were taken, and how far back what tests write goes. */
+const SAMPLES = { from: Date.parse("2026-11-23T00:00:00Z"), to: Date.parse("2026-11-25T00:00:00Z") };
+const RECENT_MS = 8 * 3_600_000;
+const SOON_MS = 60_000;
+
 interface QueryReply {
   readonly data: {
     readonly result: readonly {
@@ -90,12 +95,20 @@ export class Loki {
     writeFileSync(join(this.#folder, "overrides.yaml"), JSON.stringify({ overrides }));
   }
 
-  /** All entries of a tenant that a query of streams and filters finds, whatever their time. */
+  /** All entries of a tenant that a query of streams and filters finds: the samples' and those of the last hours. */
   async entries(tenant: string, query: string): Promise<LokiEntry[]> {
+    const now = Date.now();
+    const recent = Math.max(SAMPLES.to, now - RECENT_MS);
+    const found = await this.#range(tenant, query, SAMPLES.from, Math.min(SAMPLES.to, now + SOON_MS));
+    return recent < now ? [...found, ...(await this.#range(tenant, query, recent, now + SOON_MS))] : found;
+  }
+
+  /** Narrow, since Loki looks at each hour of a range by itself. */
+  async #range(tenant: string, query: string, fromMs: number, toMs: number): Promise<LokiEntry[]> {
     const parameters = new URLSearchParams({
       query,
-      start: String(Date.parse("2026-01-01") / 1000),
-      end: String(Math.ceil(Date.now() / 1000) + 60),
+      start: `${fromMs}000000`,
+      end: `${toMs}000000`,
       limit: "1000000",
       direction: "forward",
     });
@@ -133,6 +146,8 @@ function configuration(folder: string, port: number, grpcPort: number): unknown 
       grpc_listen_address: "127.0.0.1",
       grpc_listen_port: grpcPort,
       grpc_server_max_send_msg_size: most,
+      // A query's result comes back this way.
+      grpc_server_max_recv_msg_size: most,
       log_level: "warn",
     },
     common: {
@@ -159,6 +174,8 @@ function configuration(folder: string, port: number, grpcPort: number): unknown 
     },
     limits_config: GENEROUS,
     runtime_config: { file: join(folder, "overrides.yaml"), period: "1s" },
+    // What is old by its own time is with the ingesters too, until it is flushed.
+    querier: { query_ingesters_within: "0s" },
     query_range: { parallelise_shardable_queries: false },
     query_scheduler: { use_scheduler_ring: false, grpc_client_config: { max_recv_msg_size: most } },
     frontend: { scheduler_address: `127.0.0.1:${grpcPort}`, scheduler_dns_lookup_period: "200ms" },

@@ -38,6 +38,7 @@ const running = new Set<ServerProcess>();
 process.on("exit", () => {
   for (const server of running) server.crash();
 });
+for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => process.exit(1));
 
 export class ServerProcess {
   readonly #child: ChildProcess;
