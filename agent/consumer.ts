@@ -87,6 +87,8 @@ export class Consumer implements Holder {
   readonly #onLeft: (chain: Chain) => void;
   readonly #onDone: (chain: Chain) => void;
   readonly #rows = new Rows();
+  /** Of messages that are given up: `#rows` may be in the middle of a read then. */
+  readonly #unfinished = new Rows(4096, 16);
   readonly #convoys: Convoys<Pace> | undefined;
   readonly #ready: Cursor[] = [];
   /** Cursors whose pod is still being looked up. */
@@ -303,7 +305,7 @@ export class Consumer implements Holder {
         const before = pendingOf(cursor);
         const consumed = await cursor.read(rows, this.#originOf, this.#clock.monotonic());
         this.#account(cursor, before, consumed);
-        this.#deliver(cursor, consumed);
+        this.#deliver(cursor, rows, consumed);
       } else await this.#skip(cursor, refusal);
     } catch (error) {
       const code = errorCode(error);
@@ -361,9 +363,9 @@ export class Consumer implements Holder {
   /** Makes rows of what is unfinished, and hands them on. */
   #giveUp(cursor: Cursor, all: boolean): void {
     const before = pendingOf(cursor);
-    cursor.flush(this.#rows, this.#originOf, this.#clock.monotonic(), all);
+    cursor.flush(this.#unfinished, this.#originOf, this.#clock.monotonic(), all);
     this.#account(cursor, before, 0);
-    this.#deliver(cursor, 0);
+    this.#deliver(cursor, this.#unfinished, 0);
   }
 
   /**
@@ -377,8 +379,7 @@ export class Consumer implements Holder {
   }
 
   /** Hands what was read to the lane, under a span that holds the checkpoint back until it is settled. */
-  #deliver(cursor: Cursor, consumed: number): void {
-    const rows = this.#rows;
+  #deliver(cursor: Cursor, rows: Rows, consumed: number): void {
     const position = cursor.position;
     if (position === undefined || (consumed === 0 && rows.rows === 0)) return;
     this.movedAt = this.#clock.monotonic();

@@ -85,6 +85,11 @@ export class Metrics {
     "Records that the backend refused for good; they are in the dead letters.",
     ["output", "reason"],
   );
+  readonly putAside = this.#counter(
+    "tailrace_output_put_aside_records_total",
+    "Records that the backend accepted but put aside, as into Elasticsearch's failure store.",
+    ["output"],
+  );
   readonly pendingBytes = this.#gauge("tailrace_output_pending_bytes", "Raw bytes read and not yet accepted.", [
     "output",
   ]);

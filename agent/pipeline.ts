@@ -70,6 +70,7 @@ export class Pipeline {
           metrics.dropped.inc({ output: name, reason }, rows);
           this.#failed(`records are refused for good: ${reason}`);
         },
+        putAside: (rows) => metrics.putAside.inc(label, rows),
         attempt: (code, seconds, bytes) => {
           metrics.requests.inc({ output: name, code });
           metrics.sentBytes.inc(label, bytes);

@@ -5,7 +5,7 @@
  * Seen on Elasticsearch 8.19 and 9.5 and OpenSearch 2.19 and 3.6, where the status alone tells nothing: a closed index
  * and a cluster without room for shards are 400 as well.
  */
-import { type HttpFailure, type HttpReply, retryAfterMs } from "./http.ts";
+import { type HttpFailure, type HttpReply, REPLY_TOO_LARGE, retryAfterMs } from "./http.ts";
 import type { Outcome, Rejected } from "./output.ts";
 
 /** What was asked, as far as it decides what the answer means. */
@@ -69,20 +69,27 @@ const ADVICE: Readonly<Record<string, string>> = {
 
 interface Item {
   readonly status?: number;
+  /** "used": stored, but aside, since it does not fit the mapping or its pipeline failed (Elasticsearch 8.19 and newer). */
+  readonly failure_store?: string;
   readonly error?: { readonly type?: string; readonly reason?: string };
 }
 
 /** @param wallMs for a Retry-After that is a date. */
 export function judge(reply: HttpReply | HttpFailure, asked: Asked, wallMs: number): Outcome {
-  if ("error" in reply)
-    return {
-      kind: "retry",
-      code: reply.code,
-      reason: `${reply.endpoint} gave no answer (${reply.error}); is the address right, and the server up?`,
-    };
+  if ("error" in reply) return judgeNone(reply, asked.rows);
   const afterMs = retryAfterMs(reply.headers, wallMs);
   const wait = afterMs === undefined ? {} : { afterMs };
   return reply.status === 200 ? judgeItems(reply, asked, wait) : judgeWhole(reply, wait);
+}
+
+/** Connections that a server closes without an answer. */
+const CUT = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"]);
+
+function judgeNone({ code, error, begun, endpoint }: HttpFailure, rows: number): Outcome {
+  // Answers grow with the rows asked about.
+  if (code === REPLY_TOO_LARGE && rows > 1) return { kind: "split", code, type: "reply_too_large", reason: error };
+  const reason = `${endpoint} gave no answer (${error}); is the address right, and the server up?`;
+  return { kind: "retry", code, reason, ...(!begun && CUT.has(code) ? { cut: true } : {}) };
 }
 
 function judgeWhole({ status, body, endpoint }: HttpReply, wait: { afterMs?: number }): Outcome {
@@ -112,9 +119,13 @@ function judgeItems({ body, endpoint }: HttpReply, asked: Asked, wait: { afterMs
   const retry: number[] = [];
   const rejected: Rejected[] = [];
   let why = "";
+  let putAside = 0;
   for (let row = 0; row < rows; row++) {
-    const { status = 0, error } = (items[row] as Record<string, Item> | null)?.[op] ?? {};
-    if (status >= 200 && status < 300) continue;
+    const { status = 0, error, failure_store } = (items[row] as Record<string, Item> | null)?.[op] ?? {};
+    if (status >= 200 && status < 300) {
+      if (failure_store === "used") putAside++;
+      continue;
+    }
     const { type = "", reason = "" } = error ?? {};
     // Our own id is there already: an earlier attempt stored the row, though its answer did not reach us.
     if (status === 409 && type === "version_conflict_engine_exception" && dedupe && op === "create") continue;
@@ -125,8 +136,9 @@ function judgeItems({ body, endpoint }: HttpReply, asked: Asked, wait: { afterMs
       why ||= sentence(`${endpoint} refused records with ${status}`, said(type, reason), ADVICE[type]);
     }
   }
-  if (retry.length + rejected.length === 0) return { kind: "delivered", code };
-  return { kind: "mixed", code, retry, rejected, reason: why, ...wait };
+  const aside = putAside > 0 ? { putAside } : {};
+  if (retry.length + rejected.length === 0) return { kind: "delivered", code, ...aside };
+  return { kind: "mixed", code, retry, rejected, reason: why, ...wait, ...aside };
 }
 
 /**

@@ -1,5 +1,6 @@
 /**
- * Elasticsearch 7-9 and OpenSearch 1-3: `_bulk` requests of NDJSON. What answers mean is in elasticsearch-answer.ts.
+ * Elasticsearch 7-9 and OpenSearch 1-3: `_bulk` requests of NDJSON. What answers mean is in elasticsearch-answer.ts,
+ * the index template in elasticsearch-template.ts.
  *
  *   POST /INDEX/_bulk          or /_bulk with the index in each action
  *   {"create":{"_id":"1790000000123456789-k3Jx0aZ9bQwErTy1-4711"}}
@@ -9,10 +10,13 @@ import { type Batch, DROPPED } from "../agent/batch.ts";
 import { type Clock, systemClock } from "../agent/clock.ts";
 import type { Template } from "../agent/config/template.ts";
 import { joinPieces, type RowLayout } from "../agent/kernel/row.ts";
+import type { Log } from "../agent/log.ts";
 import type { Origin } from "../agent/pods/origin.ts";
 import { type Body, openBody } from "./body.ts";
 import { type DocumentSchema, type DocumentWriter, documentPieces, documentWriter, isPlain } from "./ecs.ts";
 import { judge } from "./elasticsearch-answer.ts";
+import { indexName } from "./elasticsearch-name.ts";
+import { TemplateSetup } from "./elasticsearch-template.ts";
 import { type Compression, compress, decompress } from "./gzip.ts";
 import { type HttpOptions, HttpTarget } from "./http.ts";
 import { ByteWriter } from "./json.ts";
@@ -20,11 +24,14 @@ import type { ClosedRequest, OpenRequest, Outcome, Output } from "./output.ts";
 import { recordIdPieces, writeRecordId } from "./record-id.ts";
 
 export interface ElasticsearchOptions extends HttpOptions {
+  /** Of the output. */
+  readonly name: string;
   readonly index: Template;
   readonly op: "create" | "index";
   readonly pipeline: string;
   readonly schema: DocumentSchema;
   readonly dedupe: boolean;
+  readonly setupTemplate: boolean;
   readonly request: HttpOptions["request"] & { readonly compression: Compression };
 }
 
@@ -33,7 +40,7 @@ const ID = Buffer.from('"_id":"');
 /** Index names that are kept rendered. */
 const MAX_NAMES = 1000;
 /** `items.*.status` keeps one item a row, in order; without it answers would be as large as requests. */
-const FILTER = "errors,items.*.status,items.*.error.type,items.*.error.reason";
+const FILTER = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.failure_store";
 
 export class ElasticsearchOutput implements Output {
   readonly type = "elasticsearch";
@@ -43,6 +50,7 @@ export class ElasticsearchOutput implements Output {
   readonly #path: string;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #rows: BulkRows;
+  readonly #template: TemplateSetup | undefined;
   /** Of requests that are refused row by row: unpacking one anew for each of 3,000 rows took 4.7 s of CPU, once 30 ms. */
   readonly #unpacked = new WeakMap<ClosedRequest, readonly Buffer[]>();
 
@@ -50,9 +58,10 @@ export class ElasticsearchOutput implements Output {
   constructor(
     options: ElasticsearchOptions,
     env: Readonly<Record<string, string | undefined>>,
+    log: Log,
     clock: Clock = systemClock,
   ) {
-    const { index, pipeline, request } = options;
+    const { name, index, op, pipeline, request, schema, setupTemplate } = options;
     this.#options = options;
     this.#clock = clock;
     this.#target = new HttpTarget(options, env, clock);
@@ -65,6 +74,9 @@ export class ElasticsearchOutput implements Output {
       ...(request.compression === "none" ? {} : { "content-encoding": request.compression }),
     };
     this.#rows = new BulkRows(options);
+    this.#template = setupTemplate
+      ? new TemplateSetup(this.#target, name, { index: index.text, op, schema }, clock, log)
+      : undefined;
   }
 
   requestKey(): string {
@@ -77,6 +89,8 @@ export class ElasticsearchOutput implements Output {
 
   async send({ body, rows }: ClosedRequest, signal: AbortSignal): Promise<Outcome> {
     const { op, dedupe } = this.#options;
+    const wait = await this.#template?.ready(signal);
+    if (wait !== undefined) return wait;
     const reply = await this.#target.request(
       { method: "POST", path: this.#path, headers: this.#headers, body },
       signal,
@@ -243,19 +257,4 @@ class BulkRows {
     }
     return bytes;
   }
-}
-
-/**
- * A name that an index may have (create-index API documentation): lower case, what is forbidden becomes `_`, none of
- * these at its beginning, at most 255 bytes.
- */
-function indexName(name: string): string {
-  const clean = name
-    .toWellFormed()
-    .toLowerCase()
-    .replace(/[\\/*?"<>| ,#:\x00-\x1f\x7f]/g, "_")
-    .replace(/^[-_+.]+/, "");
-  if (clean === "") return "unknown";
-  const bytes = Buffer.from(clean);
-  return bytes.length <= 255 ? clean : bytes.toString("utf8", 0, 255).replace(/\ufffd+$/, "");
 }

@@ -1,9 +1,10 @@
 /**
  * HttpTarget: one backend with one or more endpoints, each a pool of connections with its own limits. An endpoint that
  * can't be reached rests for a while and the others take over. It makes one attempt; repeating is the lane's business.
+ * Connections are made anew when a certificate's file changes, and now and then, so that a changed name is followed.
  */
-import { readFileSync } from "node:fs";
 import { type Clock, systemClock } from "../agent/clock.ts";
+import { Secret } from "../agent/config/secret.ts";
 import { errorCode, errorText } from "../agent/errors.ts";
 import { Pool, ProxyAgent } from "../agent/undici.ts";
 import { type AuthOptions, authorization, type SecretValue } from "./auth.ts";
@@ -17,7 +18,7 @@ export interface HttpOptions {
     readonly headers: Readonly<Record<string, SecretValue>>;
   };
   readonly tls: {
-    /** Replaces the system's authorities. */
+    /** Replaces the system's authorities. These files are read again when they change. */
     readonly caFile: string;
     readonly certFile: string;
     readonly keyFile: string;
@@ -52,11 +53,18 @@ export interface HttpFailure {
   readonly endpoint: string;
 }
 
+type Dispatcher = InstanceType<typeof Pool> | InstanceType<typeof ProxyAgent>;
+
+/** What TLS takes from files, by its option in Node. */
+type Pem = Readonly<Partial<Record<"ca" | "cert" | "key", string>>>;
+
 interface Endpoint {
   readonly url: string;
   readonly origin: string;
   readonly path: string;
-  readonly dispatcher: InstanceType<typeof Pool> | InstanceType<typeof ProxyAgent>;
+  /** undefined: none. */
+  readonly proxy: string | undefined;
+  dispatcher: Dispatcher;
   /** The last attempt got its answer, so connections may be kept. */
   answered: boolean;
   /** Attempts in a row without a usable answer. */
@@ -65,6 +73,10 @@ interface Endpoint {
 }
 
 const MAX_REPLY_BYTES = 64 * 1024 * 1024;
+/** The code of a failure: the answer is larger than that. */
+export const REPLY_TOO_LARGE = "REPLY_TOO_LARGE";
+/** A kept connection holds on to its address, whatever the name has come to mean. */
+const MAX_CONNECTION_AGE_MS = 300_000;
 const MAX_REST_MS = 30_000;
 const MAX_RETRY_AFTER_MS = 300_000;
 /** How it shows that the server has closed a kept connection just as we sent. */
@@ -74,36 +86,41 @@ export class HttpTarget {
   readonly #options: HttpOptions;
   readonly #clock: Clock;
   readonly #endpoints: readonly Endpoint[];
+  readonly #files: Readonly<Partial<Record<keyof Pem, Secret>>>;
+  /** Dispatchers that others have replaced, until their last answer is there. */
+  readonly #leaving = new Set<Dispatcher>();
+  #pem: Pem;
+  #connectedAt: number;
   #next = 0;
 
   /** @param env for proxies. @throws system errors when a certificate can't be read. */
   constructor(options: HttpOptions, env: Readonly<Record<string, string | undefined>>, clock: Clock = systemClock) {
     this.#options = options;
     this.#clock = clock;
-    const { caFile, certFile, keyFile, serverName, insecureSkipVerify } = options.tls;
-    const connect = {
-      timeout: 10_000,
-      rejectUnauthorized: !insecureSkipVerify,
-      ...(caFile === "" ? {} : { ca: readFileSync(caFile) }),
-      ...(certFile === "" ? {} : { cert: readFileSync(certFile), key: readFileSync(keyFile) }),
-      ...(serverName === "" ? {} : { servername: serverName }),
+    const { caFile, certFile, keyFile } = options.tls;
+    const file = (path: string): Secret => {
+      const secret = Secret.ofFile(path, clock);
+      secret.read();
+      return secret;
     };
-    const { timeout, concurrency } = options.request;
-    const limits = { connections: concurrency, headersTimeout: timeout, bodyTimeout: timeout };
+    this.#files = {
+      ...(caFile === "" ? {} : { ca: file(caFile) }),
+      ...(certFile === "" ? {} : { cert: file(certFile), key: file(keyFile) }),
+    };
+    this.#pem = this.#readPem();
+    this.#connectedAt = clock.monotonic();
     this.#endpoints = options.endpoints.map((url) => {
       const { origin, pathname } = new URL(url);
       const proxy = proxyFor(url, env);
-      const dispatcher =
-        proxy === undefined
-          ? new Pool(origin, { ...limits, connect })
-          : new ProxyAgent({ ...limits, uri: proxy, requestTls: connect });
+      const dispatcher = this.#dispatcher(origin, proxy);
       const path = pathname.replace(/\/$/, "");
-      return { url, origin, path, dispatcher, answered: false, failures: 0, restingUntil: 0 };
+      return { url, origin, path, proxy, dispatcher, answered: false, failures: 0, restingUntil: 0 };
     });
   }
 
   /** One attempt, at one endpoint. Never throws. */
   async request(request: HttpRequest, signal: AbortSignal): Promise<HttpReply | HttpFailure> {
+    this.#renew();
     const endpoint = this.#choose();
     const kept = endpoint.answered;
     let reply = await this.#attempt(endpoint, request, signal);
@@ -119,7 +136,47 @@ export class HttpTarget {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#endpoints.map(({ dispatcher }) => dispatcher.destroy()));
+    const all = [...this.#endpoints.map(({ dispatcher }) => dispatcher), ...this.#leaving];
+    await Promise.all(all.map((dispatcher) => dispatcher.destroy()));
+  }
+
+  #readPem(): Pem {
+    return Object.fromEntries(Object.entries(this.#files).map(([option, file]) => [option, file.value()]));
+  }
+
+  #dispatcher(origin: string, proxy: string | undefined): Dispatcher {
+    const { serverName, insecureSkipVerify } = this.#options.tls;
+    const connect = {
+      timeout: 10_000,
+      rejectUnauthorized: !insecureSkipVerify,
+      ...this.#pem,
+      ...(serverName === "" ? {} : { servername: serverName }),
+    };
+    const { timeout, concurrency } = this.#options.request;
+    const limits = { connections: concurrency, headersTimeout: timeout, bodyTimeout: timeout };
+    return proxy === undefined
+      ? new Pool(origin, { ...limits, connect })
+      : new ProxyAgent({ ...limits, uri: proxy, requestTls: connect });
+  }
+
+  /** New connections where a certificate's file has changed or the old ones have had their time. */
+  #renew(): void {
+    const pem = this.#readPem();
+    const now = this.#clock.monotonic();
+    const changed = (Object.keys(pem) as (keyof Pem)[]).some((option) => pem[option] !== this.#pem[option]);
+    if (!changed && now - this.#connectedAt < MAX_CONNECTION_AGE_MS) return;
+    this.#pem = pem;
+    this.#connectedAt = now;
+    for (const endpoint of this.#endpoints) {
+      const old = endpoint.dispatcher;
+      endpoint.dispatcher = this.#dispatcher(endpoint.origin, endpoint.proxy);
+      endpoint.answered = false;
+      this.#leaving.add(old);
+      void old.close().then(
+        () => this.#leaving.delete(old),
+        () => this.#leaving.delete(old),
+      );
+    }
   }
 
   /** In turn those that are well; when none is, the one that has rested longest. */
@@ -156,7 +213,7 @@ export class HttpTarget {
       for await (const chunk of response.body) {
         bytes += (chunk as Buffer).length;
         if (bytes > MAX_REPLY_BYTES)
-          throw Object.assign(new Error("the answer is larger than 64 MiB"), { code: "REPLY_TOO_LARGE" });
+          throw Object.assign(new Error("the answer is larger than 64 MiB"), { code: REPLY_TOO_LARGE });
         chunks.push(chunk as Buffer);
       }
       return {

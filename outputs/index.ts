@@ -18,7 +18,7 @@ export interface OutputContext {
 export function createOutput(config: OutputConfig, { env, log }: OutputContext): Output {
   switch (config.type) {
     case "elasticsearch":
-      return new ElasticsearchOutput(config, env);
+      return new ElasticsearchOutput(config, env, log);
     case "loki":
       return new LokiOutput(config, env, log);
     case "stackdriver":

@@ -4,7 +4,8 @@
  *
  * Retries go on for ever: the log files are the queue, and the byte budget stops the reading meanwhile. One gate holds
  * back all requests of an output while its backend is unwell; when it opens, one request at a time asks whether that is
- * over. A request that has to wait alone keeps back only what must not overtake it.
+ * over, and then they become more, one for each round that it takes well. A request that has to wait alone keeps back
+ * only what must not overtake it.
  *
  * Over 300 lines: settling, splitting and waiting change the same queue, and apart they would each need all of it.
  */
@@ -30,6 +31,8 @@ export interface LaneEvents {
   /** @param latencySeconds from the time of the request's newest row to its acceptance, per batch in it. */
   delivered(rows: number, latencySeconds: readonly number[]): void;
   dropped(rows: number, type: string): void;
+  /** Of the delivered rows: those that the backend has put aside, as into a failure store. */
+  putAside(rows: number): void;
   attempt(code: string, seconds: number, bytes: number): void;
   retried(): void;
 }
@@ -66,10 +69,19 @@ interface Pending {
   notBefore: number;
   /** Attempts in a row after which it had to wait alone. */
   failures: number;
+  /** Attempts that ended without a word of the server. */
+  cuts?: number;
 }
 
 /** An attempt whose time is over has ended by then, or the output is broken. */
 const ABORT_MS = 10_000;
+
+/**
+ * A server that finds a body too large while it unpacks it may just close the connection, as Elasticsearch does. So a
+ * request that is cut off this often is halved, down to a size that no server should refuse.
+ */
+const CUTS_BEFORE_SPLIT = 3;
+const MIN_CUT_BYTES = 1024 * 1024;
 
 export class Lane {
   readonly #name: string;
@@ -88,6 +100,8 @@ export class Lane {
   #running = 0;
   /** Attempts of which the outcome is not known yet, each with the monotonic time by which it must be. */
   readonly #inTheAir = new Set<{ readonly until: number }>();
+  /** Requests in flight, at most: halved when the backend pushes back, one more after a round that it took well. */
+  #slots: number;
   #timer: NodeJS.Timeout | undefined;
   #failures = 0;
   #gateUntil = 0;
@@ -115,6 +129,7 @@ export class Lane {
     this.#events = events;
     this.#throttle = new Throttle(30_000, () => clock.monotonic());
     this.#maxBytes = options.batch.maxBytes;
+    this.#slots = options.request.concurrency;
   }
 
   /** "retrying" while the backend is at fault. */
@@ -239,7 +254,7 @@ export class Lane {
   #start(): number {
     // A backend that pushes back is asked by one request at a time.
     for (;;) {
-      const slots = this.#failures > 0 ? 1 : this.#options.request.concurrency;
+      const slots = this.#failures > 0 ? 1 : Math.floor(this.#slots);
       if (this.#running >= slots || this.#abort.signal.aborted) return Number.POSITIVE_INFINITY;
       const now = this.#clock.monotonic();
       if (now < this.#gateUntil)
@@ -312,11 +327,12 @@ export class Lane {
       case "delivered":
         this.#recovered(pending.closed.bytes);
         this.#ship(pending, undefined);
+        this.#putAside(outcome.putAside);
         return [];
       case "retry":
         if (outcome.alone === true) this.#holdAlone(pending, outcome.reason, outcome.afterMs);
         else pending.notBefore = this.#hold(outcome.reason, outcome.afterMs);
-        return [pending];
+        return outcome.cut === true ? this.#cutOff(pending, outcome) : [pending];
       case "split":
         return this.#split(pending, outcome);
       case "mixed": {
@@ -324,6 +340,7 @@ export class Lane {
         const again = new Set(outcome.retry);
         const settled = new Set(outcome.rejected.map(({ row }) => row));
         this.#ship(pending, (row) => !again.has(row) && !settled.has(row));
+        this.#putAside(outcome.putAside);
         if (outcome.retry.length === 0) {
           this.#recovered(pending.closed.bytes);
           return [];
@@ -333,6 +350,13 @@ export class Lane {
         return [rest];
       }
     }
+  }
+
+  #cutOff(pending: Pending, { code, reason }: Outcome & { kind: "retry" }): readonly Pending[] {
+    const { rows, bytes } = pending.closed;
+    pending.cuts = (pending.cuts ?? 0) + 1;
+    if (pending.cuts < CUTS_BEFORE_SPLIT || rows === 1 || bytes <= MIN_CUT_BYTES) return [pending];
+    return this.#split(pending, { kind: "split", code, type: code, reason });
   }
 
   /** Halves, or the pieces that the output wants; a single row that can't be halved is rejected. */
@@ -411,8 +435,19 @@ export class Lane {
     part.receipt.dropped(1, pending.sizes[row] as number, type);
   }
 
+  #putAside(rows = 0): void {
+    if (rows === 0) return;
+    this.#events.putAside(rows);
+    if (this.#throttle.pass("put aside") >= 0)
+      this.#log.warn(
+        { output: this.#name, records: rows },
+        "the backend took records but put them aside, as in a failure store; do they fit the mapping and the pipeline?",
+      );
+  }
+
   /** Shuts the gate. @returns until when. */
   #hold(reason: string, afterMs: number | undefined): number {
+    this.#slots = Math.max(1, this.#slots / 2);
     const until = this.#until(++this.#failures, afterMs);
     this.#gateUntil = Math.max(this.#gateUntil, until);
     this.#tell("sending failed and is tried again; nothing is lost", reason);
@@ -442,6 +477,7 @@ export class Lane {
     if (this.#failures > 0) this.#log.info({ output: this.#name, failures: this.#failures }, "sending works again");
     this.#failures = 0;
     this.#gateUntil = 0;
+    this.#slots = Math.min(this.#options.request.concurrency, this.#slots + 1 / this.#slots);
     if (bytes >= this.#maxBytes / 2)
       this.#maxBytes = Math.min(this.#options.batch.maxBytes, Math.ceil(this.#maxBytes * 1.1));
   }

@@ -52,10 +52,15 @@ export interface Rejected {
 
 /** How one attempt ended. Anything unknown is a retry. `code`: the backend's, or why there is none; "" where nothing was sent. */
 export type Outcome =
-  | { readonly kind: "delivered"; readonly code: string }
+  | {
+      readonly kind: "delivered";
+      readonly code: string;
+      /** Of the delivered rows: those that the backend has put aside, as into a failure store. */
+      readonly putAside?: number;
+    }
   /**
    * All rows go again. `afterMs`: what the backend asked for. `alone`: only this request has to wait, the backend is well
-   * otherwise.
+   * otherwise. `cut`: the connection was closed without a word, which can mean that the request is too large.
    */
   | {
       readonly kind: "retry";
@@ -63,6 +68,7 @@ export type Outcome =
       readonly reason: string;
       readonly afterMs?: number;
       readonly alone?: boolean;
+      readonly cut?: boolean;
     }
   /**
    * Too large or malformed as a whole: halved until the row at fault is alone, and then rejected. With `into` those
@@ -85,6 +91,8 @@ export type Outcome =
       /** Why rows go again; "" when none do. */
       readonly reason: string;
       readonly afterMs?: number;
+      /** As above. */
+      readonly putAside?: number;
     };
 
 export interface Output {

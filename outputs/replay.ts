@@ -65,6 +65,7 @@ export async function replayLetters(
       dropped: () => {
         attempts = 0;
       },
+      putAside: () => {},
       attempt: () => {},
       retried: () => {
         result.trouble = lane.lastError;

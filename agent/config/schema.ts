@@ -135,6 +135,9 @@ const elasticsearch = z.strictObject({
   pipeline: text("").describe("An ingest pipeline."),
   schema: z.enum(["ecs", "fluentbit"]).default("ecs").describe("Field names."),
   dedupe: flag(true).describe("A deterministic _id, so that a record sent twice is stored once."),
+  setupTemplate: flag(true).describe(
+    "Install an index template when there is none of its name: data streams (with op create and a name without a time), nanoseconds, labels that can't conflict. Without the right to, a warning.",
+  ),
 });
 
 /** limits_config.max_label_names_per_series, which Loki holds against the labels we send; service_name is its own. */

@@ -1,21 +1,12 @@
 /** Real containers' logs, through the shipped program, into a strict Elasticsearch: every message byte by byte. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { assertArrived, type EcsDocument } from "../support/arrived.ts";
 import { startElasticsearch } from "../support/elasticsearch.ts";
 import { buildBundle, Program, temporaryFolder, until, writeConfig } from "../support/program.ts";
-import { type SampleContainer, sampleCases, unpackSample } from "../support/samples.ts";
+import { sampleCases, unpackSample } from "../support/samples.ts";
 
 buildBundle();
-
-interface EcsDocument {
-  readonly "@timestamp": string;
-  readonly message: string;
-  readonly stream: string;
-  readonly log: { readonly offset: number; readonly file: { readonly path: string } };
-  readonly container?: { readonly id?: string };
-  readonly kubernetes: Record<string, unknown>;
-  readonly error?: { readonly message: string };
-}
 
 for (const name of sampleCases)
   test(`every message of the sample ${name} arrives once, byte by byte, under its pod's name`, {
@@ -44,47 +35,9 @@ for (const name of sampleCases)
     }, `${expected} records, there are ${documents().length}`);
     assert.deepEqual(await program.end("SIGTERM"), { code: 0, signal: null });
     if (!lossy) assert.equal(documents().length, expected);
-    for (const container of containers) compare(container, documents());
+    for (const container of containers)
+      assertArrived(
+        container,
+        documents().filter(({ log }) => log.file.path === container.link),
+      );
   });
-
-function compare(container: SampleContainer, all: readonly EcsDocument[]): void {
-  const { namespace, pod, uid, container: name, link } = container;
-  const mine = all
-    .filter(({ log }) => log.file.path === link)
-    .sort((a, b) => (a["@timestamp"] < b["@timestamp"] ? -1 : a["@timestamp"] > b["@timestamp"] ? 1 : 0));
-  for (const document of mine) {
-    assert.equal(document.error, undefined);
-    assert.equal(document.kubernetes.namespace, namespace);
-    assert.deepEqual(document.kubernetes.pod, { name: pod, uid });
-    assert.deepEqual(document.kubernetes.container, { name });
-    assert.deepEqual(document.kubernetes.node, { name: "node-a" });
-  }
-  for (const stream of ["stdout", "stderr"] as const) {
-    const messages = inOrder(mine.filter((document) => document.stream === stream)).map(({ message }) => message);
-    const expected = container.messages[stream];
-    if (!container.lossy) {
-      // Not deepEqual: it would print megabytes.
-      const at = expected.findIndex((message, i) => message !== messages[i]);
-      assert.equal(at, -1, `${stream} message ${at} of ${link}: ${String(messages[at]).slice(0, 200)}`);
-      assert.equal(messages.length, expected.length);
-      continue;
-    }
-    // The runtime has deleted the oldest files, and cut the first message that is left.
-    const tail = expected.slice(expected.length - messages.length);
-    assert.deepEqual(messages.slice(1), tail.slice(1));
-    assert.ok(messages.length === 0 || tail[0]?.endsWith(messages[0] ?? ""));
-  }
-}
-
-/** By time, with all its digits; runtimes never give two lines of a stream the same one, docker's parts aside. */
-function inOrder(documents: EcsDocument[]): EcsDocument[] {
-  const key = ({ "@timestamp": time }: EcsDocument): string =>
-    time
-      .replace("Z", "")
-      .padEnd(29, "0")
-      .replace(/^(.{19})0/, "$1.");
-  return documents
-    .map((document, i) => ({ document, key: key(document), i }))
-    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.document.log.offset - b.document.log.offset))
-    .map(({ document }) => document);
-}

@@ -212,6 +212,36 @@ test("an answer in another layout means the same", () => {
   assert.deepEqual(judge(reply, { op: "index", dedupe: true, rows: 2 }, NOW), { kind: "delivered", code: "200" });
 });
 
+test("what went to the failure store is delivered and counted apart", async (context) => {
+  const { fake, send } = await setting(context);
+  const error = { type: "document_parsing_exception", reason: "no" };
+  const [fine, aside] = [{ create: { status: 201 } }, { create: { status: 201, failure_store: "used" } }];
+  const refused = { create: { status: 400, failure_store: "not_enabled", error } };
+  const answer = (...items: object[]): void =>
+    void fake.script.push({
+      kind: "status",
+      status: 200,
+      body: JSON.stringify({ errors: items.includes(refused), items }),
+    });
+  answer(fine, aside, aside);
+  assert.deepEqual(await send(), { kind: "delivered", code: "200", putAside: 2 });
+  answer(aside, refused, fine);
+  const outcome = await send();
+  assert.ok(outcome.kind === "mixed");
+  assert.deepEqual([outcome.putAside, outcome.retry, outcome.rejected.map(({ row }) => row)], [1, [], [1]]);
+});
+
+test("an answer that is too large to read is asked for in smaller pieces, down to one record", () => {
+  const reply = {
+    code: "REPLY_TOO_LARGE",
+    error: "the answer is larger than 64 MiB",
+    begun: true,
+    endpoint: "http://es",
+  };
+  assert.equal(judge(reply, { op: "create", dedupe: true, rows: 2 }, NOW).kind, "split");
+  assert.equal(judge(reply, { op: "create", dedupe: true, rows: 1 }, NOW).kind, "retry");
+});
+
 test("Retry-After is passed on in both forms", async (context) => {
   const { fake, send } = await setting(context);
   for (const [value, ms] of [
@@ -232,6 +262,7 @@ test("no answer, or half of one, leaves all rows to go again, and nothing is sto
     const outcome = await send();
     assert.ok(outcome.kind === "retry", kind);
     assert.match(outcome.code, /^(UND_ERR_SOCKET|ECONNRESET|EPIPE)$/);
+    assert.equal(outcome.cut === true, kind !== "cut-answer", kind);
     assert.ok(outcome.reason.startsWith(`${fake.url} gave no answer (`), outcome.reason);
   }
   assert.deepEqual(await send(), { kind: "delivered", code: "200" });

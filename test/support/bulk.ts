@@ -42,9 +42,15 @@ const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
 /** The documents of all indices. */
 export class Store {
   readonly #stored = new Map<string, { index: string; id: string; document: Document }>();
+  readonly #makesStream: (index: string) => boolean;
   #sequence = 0;
   /** Items of all requests, also those that were there already. */
   received = 0;
+
+  /** @param makesStream whether a template makes an index of this name a data stream. */
+  constructor(makesStream: (index: string) => boolean) {
+    this.#makesStream = makesStream;
+  }
 
   /** In the order of arrival. */
   documents(index?: string): Document[] {
@@ -94,7 +100,8 @@ export class Store {
     const unfit = (reason: string): Refusal => ({ status: 400, type: "document_parsing_exception", reason });
     if (/[A-Z\\/*?"<>| ,#:]/.test(index) || /^[-_+.]/.test(index) || Buffer.byteLength(index) > 255 || index === "")
       return { status: 400, type: "invalid_index_name_exception", reason: `Invalid index name [${index}]` };
-    const stream = index.startsWith("logs-");
+    // As by the template that Elasticsearch brings along.
+    const stream = /^logs-.*-/.test(index) || this.#makesStream(index);
     if (op === "index" && stream)
       return {
         status: 400,

@@ -5,13 +5,14 @@
 import { gunzipSync } from "node:zlib";
 import { type Answer, type Asked, Backend, type BackendOptions } from "./backend.ts";
 import { type Document, failure, type Refusal, Store } from "./bulk.ts";
+import { Templates } from "./templates.ts";
 
 export interface FakeOptions extends BackendOptions {
   /** The one Authorization header that is taken. */
   readonly authorization?: string;
 }
 
-const QUERY = new Set([
+const BULK_QUERY = new Set([
   "filter_path",
   "pipeline",
   "refresh",
@@ -21,8 +22,13 @@ const QUERY = new Set([
   "require_alias",
 ]);
 
+const TEMPLATE_QUERY = new Set(["create", "master_timeout", "cause"]);
+
 export class ElasticsearchFake extends Backend {
-  readonly #store = new Store();
+  readonly templates = new Templates();
+  /** Ingest pipelines; they change nothing. */
+  readonly pipelines = new Set(["my pipe"]);
+  readonly #store = new Store((index) => this.templates.makesStream(index));
   /** The one Authorization header that is taken; undefined: any. */
   authorization: string | undefined;
   /** Decides an item's fate before it is stored. */
@@ -72,21 +78,31 @@ export class ElasticsearchFake extends Backend {
     if (this.authorization !== undefined && headers.authorization !== this.authorization)
       return failure(401, "security_exception", "missing authentication credentials for REST request");
     const { pathname, searchParams } = new URL(url, "http://fake");
-    for (const key of searchParams.keys())
-      if (!QUERY.has(key))
-        return failure(
-          400,
-          "illegal_argument_exception",
-          `request [${pathname}] contains unrecognized parameter: [${key}]`,
-        );
+    const template = /^\/_index_template\/([^/]+)$/.exec(pathname)?.[1];
+    const unknown = [...searchParams.keys()].find(
+      (key) => !(template === undefined ? BULK_QUERY : TEMPLATE_QUERY).has(key),
+    );
+    if (unknown !== undefined) {
+      const reason = `request [${pathname}] contains unrecognized parameter: [${unknown}]`;
+      return failure(400, "illegal_argument_exception", reason);
+    }
+    if (template !== undefined && method === "HEAD")
+      return { status: this.templates.all.has(decodeURIComponent(template)) ? 200 : 404, body: undefined };
     const match = /^(?:\/([^/]+))?\/_bulk$/.exec(pathname);
-    if (match === null || method !== "POST")
+    if (template === undefined ? match === null || method !== "POST" : method !== "PUT")
       return { status: 405, body: { error: `Incorrect HTTP method for uri [${pathname}]`, status: 405 } };
     const type = headers["content-type"];
+    if (template !== undefined && type === "application/json")
+      return this.templates.put(decodeURIComponent(template), body, searchParams.get("create") === "true");
     if (type !== "application/x-ndjson" && type !== "application/json")
       return { status: 406, body: { error: `Content-Type header [${type}] is not supported`, status: 406 } };
-    const index = match[1] === undefined ? undefined : decodeURIComponent(match[1]);
-    return this.#store.bulk(body, index, searchParams.get("filter_path"), (document) => this.refuse(document));
+    const index = match?.[1] === undefined ? undefined : decodeURIComponent(match[1]);
+    return this.#store.bulk(body, index, searchParams.get("filter_path"), (document) => {
+      const pipeline = searchParams.get("pipeline") ?? "_none";
+      if (pipeline === "_none" || this.pipelines.has(pipeline)) return this.refuse(document);
+      const reason = `pipeline with id [${pipeline}] does not exist`;
+      return { status: 400, type: "illegal_argument_exception", reason };
+    });
   }
 }
 

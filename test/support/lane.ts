@@ -39,12 +39,15 @@ export function makeLane(
 ) {
   const folder = join(temporaryFolder(context), "dead-letter");
   const { log, lines } = keepLog();
-  const events = { delivered: 0, dropped: new Map<string, number>(), codes: [] as string[], retried: 0 };
+  const events = { delivered: 0, dropped: new Map<string, number>(), codes: [] as string[], retried: 0, putAside: 0 };
   const lane = new Lane("out", output, options, new DeadLetter(folder, deadLetterBytes), systemClock, log, {
     delivered: (rows) => {
       events.delivered += rows;
     },
     dropped: (rows, type) => void events.dropped.set(type, (events.dropped.get(type) ?? 0) + rows),
+    putAside: (rows) => {
+      events.putAside += rows;
+    },
     attempt: (code) => events.codes.push(code),
     retried: () => {
       events.retried++;
