@@ -241,12 +241,12 @@ for (const [name, [text, expected]] of Object.entries(WRONG))
 test("keys of what does not exist yet are refused as unknown", (context) => {
   const text = `source: {}
 outputs:
-  - { name: a, type: elasticsearch, endpoints: [http://es], setupTemplate: true }
+  - { name: a, type: elasticsearch, endpoints: [http://es], ilmPolicy: logs }
   - { name: b, type: kafka }
 `;
   assert.deepEqual(
     problemsOf(context, text).map((problem) => problem.replace(/; .*/, "")),
-    ["3:61: outputs[0].setupTemplate: unknown key", '4:22: outputs[1].type: "kafka" is wrong'],
+    ["3:61: outputs[0].ilmPolicy: unknown key", '4:22: outputs[1].type: "kafka" is wrong'],
   );
 });
 
