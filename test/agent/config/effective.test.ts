@@ -79,6 +79,7 @@ outputs:
     pipeline: ""
     schema: ecs
     dedupe: true
+    setupTemplate: true
 admin:
   listen: 0.0.0.0:9780
   uiListen: 127.0.0.1:9781
