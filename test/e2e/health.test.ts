@@ -27,7 +27,7 @@ test("an output that hangs in its own code makes it unhealthy; a backend that do
   const small = "memory: 128KiB, batch: { maxBytes: 64KiB, maxWait: 10ms }";
   const config = writeConfig(
     root,
-    `  - { name: es, type: elasticsearch, endpoints: ["${elasticsearch.url}"], ${small}, request: { timeout: 1h } }
+    `  - { name: es, type: elasticsearch, endpoints: ["${elasticsearch.url}"], setupTemplate: false, ${small}, request: { timeout: 1h } }
   - { name: copy, type: file, path: "${root}/copy/{pod}", ${small}, request: { timeout: 100ms } }`,
   );
   const program = new Program(["run", "-c", config]);

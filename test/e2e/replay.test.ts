@@ -27,7 +27,7 @@ async function start(context: TestContext, lines: readonly string[], more = "") 
   refuse("bad");
   const config = writeConfig(
     root,
-    `  - { name: es, type: elasticsearch, endpoints: ["${elasticsearch.url}"], batch: { maxWait: 20ms }, retry: { initialDelay: 10ms, maxDelay: 20ms }${more} }`,
+    `  - { name: es, type: elasticsearch, endpoints: ["${elasticsearch.url}"], setupTemplate: false, batch: { maxWait: 20ms }, retry: { initialDelay: 10ms, maxDelay: 20ms }${more} }`,
   );
   const program = new Program(["run", "-c", config]);
   context.after(() => void program.child.kill("SIGKILL"));
