@@ -408,7 +408,12 @@ export class Consumer implements Holder {
 
   #tick(): void {
     this.retryUnsettled();
-    limitBacklog(this.cursors.values(), this.#options.maxBacklog, this.#options, this.#clock.wall());
+    try {
+      limitBacklog(this.cursors.values(), this.#options.maxBacklog, this.#options, this.#clock.wall());
+    } catch (error) {
+      // A file was renamed or deleted this moment; the next tick looks again.
+      if (errorCode(error) === "") throw error;
+    }
     const now = this.#clock.monotonic();
     for (const cursor of this.cursors.values()) {
       if (cursor.queued) continue;

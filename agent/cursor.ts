@@ -105,6 +105,11 @@ export class Cursor {
     return this.#lines?.unpacking === true;
   }
 
+  /** The first file that it reads, or may have to read again: what is read but not settled is, by an output rebuilt. */
+  get needed(): LogFile | undefined {
+    return (this.acks.idle ? this.position : this.acks.committed)?.file ?? this.chain.files[0];
+  }
+
   /** Bytes that the files hold beyond the committed position. */
   get lagBytes(): number {
     return this.#bytesFrom(this.acks.committed);

@@ -127,9 +127,7 @@ export class Pipelines {
     for (const { consumer } of this.#all) {
       const cursor = consumer.cursors.get(chain);
       if (cursor === undefined) continue;
-      // What is read but not settled is read again when this output is rebuilt.
-      const { acks, position } = cursor;
-      const needed = (acks.idle ? position : acks.committed)?.file ?? chain.files[0];
+      const { needed } = cursor;
       first = Math.min(first, needed === undefined ? 0 : Math.max(0, chain.files.indexOf(needed)));
     }
     const keep = chain.files[first];

@@ -60,6 +60,8 @@ export function restore(
       );
     return { position, lost: saved.size > saved.offset ? saved.size - saved.offset : Number.POSITIVE_INFINITY };
   }
+  // Others may have left what this one has yet to read.
+  for (const later of chain.files.slice(chain.files.indexOf(file))) later.left = false;
   const younger = before(chain, file).filter(
     ({ fingerprint }) => fingerprint !== "" && !saved.done.includes(fingerprint),
   );
@@ -79,7 +81,7 @@ function offsetIn(file: LogFile, saved: SavedPosition, options: ScannerOptions):
   if (file.compressed) return saved.offset;
   if (file.size < saved.offset) return file.size;
   const marker = markerOf(file, saved.offset);
-  if (saved.marker === "" || marker === saved.marker) return saved.offset;
+  if (saved.marker === "" || marker === "" || marker === saved.marker) return saved.offset;
   return seekAfter(file, options, 0, saved.time);
 }
 

@@ -168,6 +168,7 @@ export class Chain {
 
   /** Closes the files that every reader has left; they stay known while they have a name. @param keep the first needed. */
   trim(keep: LogFile): void {
+    if (!this.files.includes(keep)) return;
     for (const file of this.files) {
       if (file === keep) return;
       file.left = true;

@@ -77,8 +77,13 @@ export class LogFile implements Generation {
   /** How many bytes it holds, for a compressed one as it says itself: of the last 4 GiB, and no proof (RFC 1952, ISIZE). */
   get expectedBytes(): number {
     if (Number.isFinite(this.size)) return this.size;
-    this.#expected ??= this.#trailer();
-    return this.#expected;
+    try {
+      this.#expected ??= this.#trailer();
+    } catch (error) {
+      // Renamed or deleted this moment.
+      if (errorCode(error) === "") throw error;
+    }
+    return this.#expected ?? 0;
   }
 
   /** Whether it is open, has a name and is as long as it was. */

@@ -45,7 +45,7 @@ source: { include: ["${root}/containers/*.log"], roots: ["${root}"] }
 kubernetes: ${kubernetes}
 admin: { listen: "127.0.0.1:0", uiListen: "127.0.0.1:0" }
 outputs:
-  - { name: es, type: elasticsearch, endpoints: ["${url}"], memory: 1MiB, 
+  - { name: es, type: elasticsearch, endpoints: ["${url}"], setupTemplate: false, memory: 1MiB,
       batch: { maxWait: 20ms }, request: { timeout: 90s }, retry: { initialDelay: 20ms, maxDelay: 20ms } }
 `,
   );

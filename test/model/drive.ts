@@ -1,6 +1,6 @@
 /**
  * Drives real files and the agent's reading half by a seed: write, split, rotate, compress, rename back, cut, delete,
- * restart, crash, outage, clock jump in random order, and in the end compares with the model.
+ * restart, crash, outage, reload, clock jump in random order, and in the end compares with the model.
  */
 import assert from "node:assert/strict";
 import { appendFileSync, copyFileSync, mkdtempSync, readdirSync, renameSync, rmSync, truncateSync } from "node:fs";
@@ -84,6 +84,7 @@ export class Drive {
     if (dice < 79) return this.#did("delete", () => this.#delete(pair));
     if (dice < 84) return this.#did("start or crash", () => this.#startOrCrash());
     if (dice < 88) return this.#did("save", () => this.#reader?.checkpoints.save());
+    if (dice < 90) return this.#did("reload", () => this.#reader?.reload());
     if (dice < 92) return this.#did("outage", () => this.#outage());
     if (dice < 96) return this.#did("accept", () => this.#reader?.accept());
     return this.#did("clock jump", () => this.#jump());

@@ -22,6 +22,7 @@ export interface KeptRecord {
   readonly unparsed: boolean;
   readonly size: number;
   shipped: boolean;
+  readonly reader: Consumer;
   settle(how: "shipped" | "dropped"): void;
 }
 
@@ -44,7 +45,8 @@ export class Reader {
   readonly losses: { readonly bytes: number; readonly reason: string }[] = [];
   readonly kept: KeptLog;
   readonly tailer: Tailer;
-  readonly consumer: Consumer;
+  consumer: Consumer;
+  readonly #build: () => Consumer;
   readonly checkpoints: Checkpoints;
   /** Rows are accepted as they come. */
   accepting = true;
@@ -64,36 +66,38 @@ export class Reader {
   ) {
     this.kept = kept;
     this.checkpoints = checkpoints;
-    this.consumer = new Consumer(
-      {
-        name: "out",
-        memory: 1 << 20,
-        startAt: "beginning",
-        partialTimeout: 60_000,
-        format: "auto",
-        maxRecordBytes: 1 << 20,
-        maxBacklog: { bytes: 0 },
-        ...options,
-      },
-      {
-        origin: (log) => {
-          this.beforeRead();
-          return originOf(log);
+    this.#build = () =>
+      new Consumer(
+        {
+          name: "out",
+          memory: 1 << 20,
+          startAt: "beginning",
+          partialTimeout: 60_000,
+          format: "auto",
+          maxRecordBytes: 1 << 20,
+          maxBacklog: { bytes: 0 },
+          ...options,
         },
-        settled: () => true,
-      },
-      routing,
-      { append: (batch, receipt) => this.#keep(batch, receipt) },
-      checkpoints,
-      clock,
-      kept.log,
-      { read: () => {}, dropped: () => {}, lost: (bytes, reason) => this.losses.push({ bytes, reason }) },
-      (chain) => {
-        const file = this.consumer.cursors.get(chain)?.file;
-        if (file !== undefined) chain.trim(file);
-      },
-      (chain) => this.tailer.forget(chain),
-    );
+        {
+          origin: (log) => {
+            this.beforeRead();
+            return originOf(log);
+          },
+          settled: () => true,
+        },
+        routing,
+        { append: (batch, receipt) => this.#keep(batch, receipt) },
+        checkpoints,
+        clock,
+        kept.log,
+        { read: () => {}, dropped: () => {}, lost: (bytes, reason) => this.losses.push({ bytes, reason }) },
+        (chain) => {
+          const file = this.consumer.cursors.get(chain)?.needed;
+          if (file !== undefined) chain.trim(file);
+        },
+        (chain) => this.tailer.forget(chain),
+      );
+    this.consumer = this.#build();
     this.tailer = new Tailer(
       { include: [`${root}/containers/*.log`], exclude: [], roots: [root] },
       {
@@ -148,7 +152,10 @@ export class Reader {
       byRule += ledger.droppedTotal - (ledger.dropped.get("test") ?? 0);
     }
     const followed = new Set([...this.consumer.cursors.keys()].map(({ segments }) => segments[0]?.log.uid));
-    const kept = this.records.reduce((sum, { size, uid }) => sum + (followed.has(uid) ? size : 0), 0);
+    const kept = this.records.reduce(
+      (sum, { size, uid, reader }) => sum + (followed.has(uid) && reader === this.consumer ? size : 0),
+      0,
+    );
     let unfinished = 0;
     for (const { pendingBytes } of this.consumer.cursors.values()) unfinished += pendingBytes;
     if (read !== kept + byRule + unfinished)
@@ -170,6 +177,15 @@ export class Reader {
     }
   }
 
+  /** The output is rebuilt, as a changed configuration asks for: another consumer goes on at the checkpoints. */
+  async reload(): Promise<void> {
+    const former = this.consumer;
+    await former.stop();
+    this.consumer = this.#build();
+    for (const chain of former.cursors.keys()) this.consumer.attach(chain, false);
+    this.consumer.start();
+  }
+
   /** As after a kill: checkpoints as they were last saved are all that is left. */
   async stop(save = true): Promise<void> {
     clearInterval(this.#saving);
@@ -185,11 +201,13 @@ export class Reader {
       const size = batch.size[row] as number;
       const generation = batch.extra?.get(row)?.generation ?? batch.generation;
       let settled = false;
+      const reader = this.consumer;
       const record: KeptRecord = {
         id: `${generation.key}-${batch.offset[row]}`,
         pod: batch.origin.pod,
         uid: batch.origin.uid,
         shipped: false,
+        reader,
         restart: batch.origin.restart,
         message: batch.bytes.toString("utf8", batch.from[row], batch.to[row]),
         stream: (flags & STDERR) !== 0 ? "stderr" : "stdout",
@@ -197,7 +215,8 @@ export class Reader {
         unparsed: (flags & UNPARSED) !== 0,
         size,
         settle: (how) => {
-          if (settled) return;
+          // What the former consumer had in flight was given up with its lane.
+          if (settled || reader !== this.consumer) return;
           settled = true;
           record.shipped = how === "shipped";
           if (record.shipped) receipt.shipped(1, size);
