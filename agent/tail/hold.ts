@@ -18,20 +18,27 @@ export interface Holder {
 interface Held {
   readonly chain: Chain;
   readonly file: LogFile;
+  /** When it was written last, as far as the clock tells, but never before an older file of its chain. */
+  readonly writtenAt: number;
 }
 
 /** @returns bytes held after the check. */
 export function checkHold(chains: Iterable<Chain>, holders: readonly Holder[], maxBytes: number): number {
   const held: Held[] = [];
-  for (const chain of chains)
-    for (const file of chain.files) if ((file.final || file.unlinked) && file.isHeld) held.push({ chain, file });
+  for (const chain of chains) {
+    let writtenAt = 0;
+    for (const file of chain.files) {
+      writtenAt = Math.max(writtenAt, file.writtenAt);
+      if ((file.final || file.unlinked) && file.isHeld) held.push({ chain, file, writtenAt });
+    }
+  }
   let bytes = held.reduce((sum, { file }) => sum + file.size, 0);
   for (const { file } of held) {
     if (bytes <= maxBytes) return bytes;
     const { size } = file;
     if (file.packed !== "" && swap(file)) bytes -= size;
   }
-  held.sort((a, b) => a.file.writtenAt - b.file.writtenAt);
+  held.sort((a, b) => a.writtenAt - b.writtenAt);
   const furthest = holders.toSorted((a, b) => b.unreadBytes - a.unreadBytes);
   for (const holder of furthest)
     for (const { chain, file } of held) {
