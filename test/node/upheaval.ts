@@ -103,6 +103,11 @@ test("an API server that is away stops neither reading nor delivery, and metadat
     await node.control.startApiServer();
   });
   await node.machine.ready();
+  // It asks again after a pause of up to half a minute; a pod that starts in it goes without labels after metadataTimeout.
+  await node.wait(
+    async () => (await node.kubectl("-n", "tailrace", "logs", "daemonset/tailrace")).includes("can be watched again"),
+    "the agent watches again",
+  );
   await node.control.apply(
     pod("after", { restartPolicy: "Never", containers: [shell("main", printNumbered("after", 10))] }),
   );
