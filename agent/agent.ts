@@ -1,6 +1,6 @@
 /**
  * START READING HERE. The agent: builds everything from a configuration, runs it, takes up changed configurations, and
- * stops it in order.
+ * stops it in order. More than 300 lines, for the whole wiring is to be seen in one place.
  *
  *   Tailer (finds files) -> Consumer per output (reads, scans, processes) -> Lane (batches, sends, retries) -> Output (encodes)
  *                                  ^                                  |

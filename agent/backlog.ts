@@ -2,7 +2,8 @@
 import type { Cursor } from "./cursor.ts";
 import type { ScannerOptions } from "./parse/scanner.ts";
 import { seekAfter } from "./seek.ts";
-import { type LogFile, lineAfter } from "./tail/file.ts";
+import type { LogFile } from "./tail/file.ts";
+import { lineAfter } from "./tail/line-ends.ts";
 
 /** Bytes of all containers together, 0 for any, or the age of a line in milliseconds. */
 export type Backlog = { readonly bytes: number } | { readonly ms: number };

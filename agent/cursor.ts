@@ -15,7 +15,8 @@ import type { Origin } from "./pods/origin.ts";
 import type { ProcessorChain } from "./process/chain.ts";
 import { seekAfter } from "./seek.ts";
 import type { Chain } from "./tail/chain.ts";
-import { endOfLines, type LogFile, type Loss } from "./tail/file.ts";
+import type { LogFile, Loss } from "./tail/file.ts";
+import { endOfLines } from "./tail/line-ends.ts";
 
 /** Bytes of a file that nobody will read. */
 export interface LostRange {

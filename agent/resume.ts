@@ -5,7 +5,8 @@ import type { ScannerOptions } from "./parse/scanner.ts";
 import { seekAfter } from "./seek.ts";
 import type { Chain } from "./tail/chain.ts";
 import type { SavedPosition } from "./tail/checkpoints.ts";
-import { endOfLines, type LogFile } from "./tail/file.ts";
+import type { LogFile } from "./tail/file.ts";
+import { endOfLines } from "./tail/line-ends.ts";
 
 export interface Restored {
   /** Where reading goes on; undefined: at the chain's first file. */

@@ -3,7 +3,8 @@ import type { LineTime } from "./acks.ts";
 import { Rows } from "./batch.ts";
 import { Scanner, type ScannerOptions } from "./parse/scanner.ts";
 import type { Origin } from "./pods/origin.ts";
-import { endOfLines, type LogFile } from "./tail/file.ts";
+import type { LogFile } from "./tail/file.ts";
+import { endOfLines } from "./tail/line-ends.ts";
 
 const CHUNK_BYTES = 256 * 1024;
 

@@ -1,6 +1,7 @@
 /**
  * Chain: all files of one container, oldest first: the rotated generations and the live file of every restart. Outputs
- * read it in this order, each file to its end, whatever the files are called by then.
+ * read it in this order, each file to its end, whatever the files are called by then. More than 300 lines, since names,
+ * contents and order are matched against one list of files.
  *
  *   kubelet:  0.log.20261122-101530.gz  0.log.20261122-101612  0.log  1.log        (X.tmp is never touched)
  *   docker:   ID-json.log.2.gz  ID-json.log.1  ID-json.log

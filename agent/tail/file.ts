@@ -9,12 +9,11 @@ import { errorCode } from "../errors.ts";
 import type { ContainerLog } from "../pods/origin.ts";
 import type { Descriptors } from "./descriptors.ts";
 import { GunzipReader } from "./gunzip.ts";
-import { FINGERPRINT_BYTES, fingerprint, generationKey, MARKER_BYTES, marker } from "./identity.ts";
+import { FINGERPRINT_BYTES, fingerprint, firstByte, generationKey, MARKER_BYTES, marker } from "./identity.ts";
 
 /** Why bytes that nobody has read can't be read any more. */
 export type Loss = "deleted" | "truncated" | "damaged" | "hold";
 
-const NEWLINE = 0x0a;
 /** A hole at the head of a file is looked past so far when it is asked who it is. */
 const MAX_HOLE_BYTES = 1 << 30;
 
@@ -292,34 +291,4 @@ export class LogFile implements Generation {
       return fingerprint(head.subarray(0, more), this.final);
     }
   }
-}
-
-/** Where the first byte that is no NUL stands; `length` when there is none. */
-function firstByte(bytes: Buffer, length: number): number {
-  let at = 0;
-  while (at < length && bytes[at] === 0) at++;
-  return at;
-}
-
-/** The head of the first line that begins at `offset` or later in a plain file; its end when there is none yet. */
-export function lineAfter(file: LogFile, offset: number): number {
-  const chunk = Buffer.allocUnsafe(64 * 1024);
-  for (let from = Math.max(0, offset - 1); from < file.size; from += chunk.length) {
-    const got = file.read(chunk, 0, Math.min(chunk.length, file.size - from), from);
-    const at = chunk.subarray(0, got).indexOf(NEWLINE);
-    if (at >= 0) return from + at + 1;
-  }
-  return endOfLines(file);
-}
-
-/** Where a file's last complete line ends: the place to begin when nothing of the past is wanted. */
-export function endOfLines(file: LogFile, size = file.size): number {
-  const chunk = Buffer.allocUnsafe(64 * 1024);
-  for (let end = file.compressed ? 0 : size; end > 0; end -= chunk.length) {
-    const from = Math.max(0, end - chunk.length);
-    const got = file.read(chunk, 0, end - from, from);
-    const at = chunk.subarray(0, got).lastIndexOf(NEWLINE);
-    if (at >= 0) return from + at + 1;
-  }
-  return 0;
 }

@@ -41,3 +41,10 @@ export function marker(bytes: Buffer): string {
 function hash(bytes: Buffer): string {
   return createHash("sha256").update(bytes).digest("base64url").slice(0, 22);
 }
+
+/** Where the first byte that is no NUL stands; `length` when there is none. */
+export function firstByte(bytes: Buffer, length: number): number {
+  let at = 0;
+  while (at < length && bytes[at] === 0) at++;
+  return at;
+}

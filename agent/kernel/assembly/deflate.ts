@@ -3,7 +3,8 @@
  * the ratio of zlib's level 1 for half of its time (`npm run bench:micro`).
  *
  * A body is compressed in pieces. A piece lies in the window behind up to 32 KiB that came before it and may be
- * repeated. Bits that make no whole byte are kept for the next piece.
+ * repeated. Bits that make no whole byte are kept for the next piece. More than 300 lines, since matching and coding work
+ * on the same memory.
  */
 import { makeCode } from "./huffman";
 import { HISTORY_BYTES, MAX_SEQUENCES, SEQUENCES, TABLES } from "./layout";
