@@ -91,6 +91,11 @@ ${outputs(this.url)}
     return (await (await fetch(`${this.url}/stats`)).json()) as SinkStats;
   }
 
+  /** Forgets the delays so far: a container's first read waits for its pod, which nobody knows here. */
+  async reset(): Promise<void> {
+    await fetch(`${this.url}/reset`);
+  }
+
   usage(): Usage {
     return usageOf(this.#agent?.child.pid ?? 0);
   }

@@ -36,6 +36,11 @@ const server = createServer((request, response) => {
       response.end(JSON.stringify({ documents, wireBytes, p50: at(0.5), p99: at(0.99), worst: at(0.999999) }));
       return;
     }
+    if (request.url === "/reset") {
+      delays.length = 0;
+      response.end();
+      return;
+    }
     if (request.url?.startsWith("/computeMetadata/")) {
       response.writeHead(200, { "content-type": "application/json", "metadata-flavor": "Google" });
       response.end('{"access_token":"t","expires_in":3600,"token_type":"Bearer"}');
