@@ -346,7 +346,7 @@ export class Cursor {
       if (file.compressed) this.#unreadable(lines);
       return 0;
     }
-    if (!lines.continues()) {
+    if (!(await lines.continues())) {
       // It was cut and has grown again since the last look.
       if (await file.isItself()) lines.moveTo(seekAfter(file, this.#options, 0, this.lastTime));
       else file.doubt(lines.offset);

@@ -4,6 +4,7 @@
  * longer those that it has read.
  */
 import type { Rows } from "./batch.ts";
+import { errorCode } from "./errors.ts";
 import type { Pace } from "./pace.ts";
 import type { Scanner } from "./parse/scanner.ts";
 import type { LogFile } from "./tail/file.ts";
@@ -38,6 +39,7 @@ export class LineReader {
     this.#offset = offset;
     this.#scanner = scanner;
     this.#maxLineBytes = maxRecordBytes + CHUNK_BYTES;
+    this.#remember();
   }
 
   /** Up to here all bytes are in rows or in the scanner's unfinished messages. */
@@ -66,12 +68,13 @@ export class LineReader {
     this.#offset = offset;
     this.#nuls = 0;
     this.#searched = 0;
-    this.#markerLength = 0;
+    this.#remember();
   }
 
-  /** Whether the bytes before the offset are still those that were read. */
-  continues(): boolean {
+  /** Whether the bytes before the offset are still those that were read, and at the head the file is who it was. */
+  async continues(): Promise<boolean> {
     const length = this.#markerLength;
+    if (this.#offset === 0) return this.file.compressed || (await this.file.isItself());
     if (length === 0 || this.file.compressed) return true;
     const seen = Buffer.allocUnsafe(length);
     const got = this.file.read(seen, 0, length, this.#offset - length);
@@ -87,6 +90,7 @@ export class LineReader {
     const { file } = this;
     const taken = await this.#chunk(rows, pace);
     this.#offset += taken;
+    if (taken > 0 && this.#markerLength === 0) this.#remember();
     // It has grown since the last look.
     if (this.#offset > file.size) file.resize(this.#offset, now);
     return taken;
@@ -95,6 +99,19 @@ export class LineReader {
   close(): void {
     this.#gunzip?.close();
     this.#gunzip = undefined;
+  }
+
+  /** Notes the bytes before an offset to which nothing was read: the file may be cut and grow past it before the next read. */
+  #remember(): void {
+    this.#markerLength = 0;
+    if (this.file.compressed || this.file.gone !== "" || this.#offset === 0) return;
+    const length = Math.min(this.#offset, MARKER_BYTES);
+    try {
+      this.#markerLength = this.file.read(this.#marker, 0, length, this.#offset - length) === length ? length : 0;
+    } catch (error) {
+      // Renamed or deleted this moment.
+      if (errorCode(error) === "") throw error;
+    }
   }
 
   async #fill(rows: Rows, length: number, offset: number): Promise<number> {

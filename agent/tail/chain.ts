@@ -137,6 +137,7 @@ export class Chain {
 
   /** Lists a run's folder and matches what is there with what is known. */
   async list(segment: Segment, now: number): Promise<void> {
+    let cut = this.files.find((file) => file.log === segment.log && file.doubted && file.gone === "");
     const present = await this.#present(segment, now);
     const isMissing = (file: LogFile): boolean =>
       file.log === segment.log && !file.left && file.gone === "" && !present.has(file);
@@ -146,19 +147,35 @@ export class Chain {
     for (const file of this.files) {
       if (!isMissing(file)) continue;
       const { dev, ino } = file;
-      if (file.doubted || [...present].some((other) => other.ino === ino && other.dev === dev)) file.lose("truncated");
-      else if (file.isOpen) file.refresh(now);
+      if (file.doubted || [...present].some((other) => other.ino === ino && other.dev === dev)) {
+        file.lose("truncated");
+        cut ??= file;
+      } else if (file.isOpen) file.refresh(now);
       else file.lose("deleted");
     }
     // What nobody needs and nobody can see any more is forgotten, but not that it was read: kubelet may just be
-    // putting a compressed file in its place. New files are younger than all known ones.
+    // putting a compressed file in its place.
     this.files = this.files.filter((file) => {
       if (file.log !== segment.log || !file.left || present.has(file)) return true;
       this.#read.unshift(file.fingerprint);
       this.#read.length = Math.min(this.#read.length, MAX_READ);
       return false;
     });
-    for (const file of present) if (!this.files.includes(file)) this.files.push(file);
+    this.#insert([...present], cut);
+  }
+
+  /**
+   * New files are younger than all known ones. But what was written to a file after somebody had cut it comes to light
+   * late: its name tells which of the known ones are younger. @param present in the order of their names.
+   */
+  #insert(present: readonly LogFile[], cut: LogFile | undefined): void {
+    const { files } = this;
+    for (const [at, file] of present.entries()) {
+      if (files.includes(file)) continue;
+      const isYounger = (other: LogFile): boolean => cut !== undefined && files.indexOf(other) > files.indexOf(cut);
+      const younger = present.slice(at + 1).find(isYounger);
+      files.splice(younger === undefined ? files.length : files.indexOf(younger), 0, file);
+    }
   }
 
   /** Puts files behind another one: they are younger, whatever their names say. */

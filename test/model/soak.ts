@@ -21,7 +21,7 @@ for (let seed = from; seed < end; seed++) {
     await drive.run(Number(values.steps));
   } catch (error) {
     failed++;
-    console.log(`seed ${seed}: ${(error as Error).message}\n  after ${drive.steps.join(", ")}`);
+    console.log(`seed ${seed}: ${(error as Error).message.slice(0, 300)}\n  after ${drive.steps.join(", ")}`);
   }
   if ((seed - from) % 100 === 99) console.log(`${seed - from + 1} histories, ${failed} failed`);
 }
