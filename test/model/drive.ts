@@ -11,6 +11,7 @@ import { criLine, type LogContainer, LogNode } from "../support/node.ts";
 import { HeldClock } from "../support/pods.ts";
 import { until } from "../support/program.ts";
 import { type KeptRecord, Reader } from "../support/reader.ts";
+import { compare } from "./compare.ts";
 import { ModelContainer } from "./model.ts";
 
 type Random = (below: number) => number;
@@ -241,7 +242,8 @@ export class Drive {
     reader.ledger();
     this.#keep(reader);
     for (const { model, uid } of this.#pairs)
-      model.check(
+      compare(
+        model,
         this.#records.filter((record) => record.uid === uid),
         this.#losses,
       );

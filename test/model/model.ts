@@ -2,8 +2,6 @@
  * The model: what a container wrote, and which of it may be missing at the backend. It knows nothing of files' names,
  * inodes or offsets; a generation is just the messages that stand in one file.
  */
-import assert from "node:assert/strict";
-
 export interface Written {
   readonly stream: string;
   text: string;
@@ -11,12 +9,6 @@ export interface Written {
   mayBeLost: boolean;
   /** The agent must notice that it is missing: what it had read before is gone as well. */
   mustBeNoticed: boolean;
-}
-
-export interface Delivered {
-  readonly id: string;
-  readonly stream: string;
-  readonly message: string;
 }
 
 export class ModelContainer {
@@ -74,38 +66,5 @@ export class ModelContainer {
         message.mayBeLost = true;
         message.mustBeNoticed = !readable && this.known;
       }
-  }
-
-  /** Every message at least once, whole, in order by stream, under an id of its own; what is missing may be missing. */
-  check(delivered: readonly Delivered[], losses: number): void {
-    const ids = new Map<string, string>();
-    for (const { id, stream, message } of delivered) {
-      // Where names do not tell the order of files, parts of messages can't be matched either.
-      if (!this.disordered)
-        assert.equal(ids.get(id) ?? `${stream} ${message}`, `${stream} ${message}`, `one id, two messages: ${id}`);
-      ids.set(id, `${stream} ${message}`);
-    }
-    const missing: string[] = [];
-    for (const stream of new Set(this.written.map((message) => message.stream))) {
-      const mine = this.written.filter((message) => message.stream === stream);
-      const first = new Map<string, number>();
-      for (const { message } of delivered.filter((record) => record.stream === stream))
-        if (!first.has(message)) first.set(message, first.size);
-      let last = -1;
-      for (const { text, mayBeLost, mustBeNoticed } of mine) {
-        const at = first.get(text);
-        if (at === undefined && mustBeNoticed && !this.disordered) missing.push(text.slice(0, 20));
-        assert.ok(at !== undefined || mayBeLost || this.disordered, `never delivered: ${stream} ${text.slice(0, 60)}`);
-        assert.ok(at === undefined || at > last || this.disordered, `out of order: ${stream} ${text.slice(0, 60)}`);
-        last = at ?? last;
-      }
-      const strange = [...first.keys()].filter((text) => !mine.some((message) => message.text === text));
-      const broken = this.disordered || mine.some(({ mayBeLost }) => mayBeLost);
-      assert.ok(broken || strange.length === 0, `never written: ${stream} ${strange[0]?.slice(0, 60)}`);
-    }
-    assert.ok(
-      missing.length === 0 || losses > 0,
-      `no loss was counted, and ${missing.length} messages are missing: ${missing.slice(0, 3)} of ${this.written.length}`,
-    );
   }
 }
