@@ -4,6 +4,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 
+const CONTAINER = ["output", "namespace", "pod", "container"];
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800];
 
 /** What all of prom-client's metrics have, though their common type does not say so. */
@@ -22,8 +23,23 @@ export class Metrics {
   readonly lagBytes = this.#gauge(
     "tailrace_source_lag_bytes",
     "Bytes that a container's files hold beyond the accepted position.",
-    ["output", "namespace", "pod", "container"],
+    CONTAINER,
   );
+  readonly ledger = {
+    read: this.#account("read", "Raw bytes read of a container's files."),
+    shipped: this.#account("shipped", "Raw bytes of a container's records that the backend accepted."),
+    dropped: this.#account(
+      "dropped",
+      "Raw bytes of a container's records dropped by a rule or refused for good.",
+      "reason",
+    ),
+    lost: this.#account("lost", "Raw bytes of a container that were lost before they could be read.", "reason"),
+    pending: this.#gauge(
+      "tailrace_container_pending_bytes",
+      "Raw bytes read of a container's files and neither accepted nor dropped yet.",
+      CONTAINER,
+    ),
+  };
   readonly lostBytes = this.#counter(
     "tailrace_source_lost_bytes_total",
     "Bytes of log files that were deleted, cut, damaged, given up or left out before they were read; what is not known counts 0.",
@@ -158,6 +174,11 @@ export class Metrics {
 
   #gauge<T extends string>(name: string, help: string, labelNames: T[]): Gauge<T> {
     return new Gauge({ name, help, labelNames, registers: [this.registry] });
+  }
+
+  /** Of the ledger of each container and output. */
+  #account(name: string, help: string, ...labels: string[]): Counter {
+    return this.#counter(`tailrace_container_${name}_bytes_total`, help, [...CONTAINER, ...labels]);
   }
 
   #counter<T extends string>(name: string, help: string, labelNames: T[]): Counter<T> {

@@ -91,7 +91,8 @@ export class Pipelines {
 
   /** Fills in what is not counted as it happens. */
   collect(metrics: Metrics): void {
-    metrics.lagBytes.reset();
+    const { lagBytes, ledger } = metrics;
+    for (const series of [lagBytes, ...Object.values(ledger)]) series.reset();
     metrics.processorEvents.reset();
     const counts = { ...this.#counted };
     for (const { config, consumer, lane } of this.#all) {
@@ -106,8 +107,14 @@ export class Pipelines {
       for (const [chain, cursor] of consumer.cursors) {
         const log = chain.segments[0]?.log;
         if (log === undefined) continue;
-        const { namespace, pod, container } = log;
-        metrics.lagBytes.inc({ output, namespace, pod, container }, cursor.lagBytes);
+        const labels = { output, namespace: log.namespace, pod: log.pod, container: log.container };
+        lagBytes.inc(labels, cursor.lagBytes);
+        const { read, shipped, pending, dropped, lost } = cursor.ledger;
+        ledger.read.inc(labels, read);
+        ledger.shipped.inc(labels, shipped);
+        ledger.pending.inc(labels, pending);
+        for (const [reason, bytes] of dropped) ledger.dropped.inc({ ...labels, reason }, bytes);
+        for (const [reason, bytes] of lost) ledger.lost.inc({ ...labels, reason }, bytes);
       }
     }
     Metrics.total(metrics.truncated, counts.truncated);

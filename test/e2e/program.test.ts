@@ -132,13 +132,20 @@ test("metrics, health, readiness and status are there, and local eyes only see t
     return /tailrace_output_records_total\{output="es"\} 2/.test(now) && now;
   }, "both records are counted");
   assert.match(text, /tailrace_source_lag_bytes\{output="es",namespace="shop",pod="web-0",container="app"\} 0/);
+  const account = (name: string): number =>
+    Number(new RegExp(`^tailrace_container_${name}\\{output="es",.*pod="web-0".*\\} (\\d+)$`, "m").exec(text)?.[1]);
+  const size = readFileSync(container.file).length;
+  assert.deepEqual(
+    [account("read_bytes_total"), account("shipped_bytes_total"), account("pending_bytes")],
+    [size, size, 0],
+  );
   assert.match(text, /tailrace_output_requests_total\{output="es",code="200"\} \d/);
   assert.match(text, /tailrace_output_up\{output="es"\} 1/);
   const reply = (await (await fetch(status)).json()) as {
     containers: { outputs: { es: { readBytes: number; shippedBytes: number } } }[];
   };
   const bytes = reply.containers[0]?.outputs.es;
-  assert.equal(bytes?.readBytes, readFileSync(container.file).length);
+  assert.equal(bytes?.readBytes, size);
   assert.equal(bytes?.shippedBytes, bytes?.readBytes);
   const foreign = await fetch(status, { headers: { origin: "https://example.com" } });
   assert.equal(foreign.status, 403);
