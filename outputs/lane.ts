@@ -10,7 +10,7 @@
  * Over 300 lines: settling, splitting and waiting change the same queue, and apart they would each need all of it.
  */
 import type { Receipt } from "../agent/acks.ts";
-import { type Batch, DROPPED } from "../agent/batch.ts";
+import type { Batch } from "../agent/batch.ts";
 import type { Clock } from "../agent/clock.ts";
 import { errorText } from "../agent/errors.ts";
 import { type Log, Throttle } from "../agent/log.ts";
@@ -18,6 +18,7 @@ import { backoffMs } from "./backoff.ts";
 import type { Letter } from "./dead-letter.ts";
 import type { ClosedRequest, OpenRequest, Outcome, Output, Rejected } from "./output.ts";
 import { Queue } from "./queue.ts";
+import { Sizes } from "./sizes.ts";
 
 export interface LaneOptions {
   /** maxBytes as encoded, before compression; maxWait in milliseconds. */
@@ -54,8 +55,7 @@ interface Part {
 interface Open {
   readonly request: OpenRequest;
   readonly parts: Part[];
-  /** Raw bytes of each row. */
-  readonly sizes: number[];
+  readonly sizes: Sizes;
   readonly since: number;
 }
 
@@ -64,7 +64,7 @@ interface Pending {
   readonly key: string;
   readonly closed: ClosedRequest;
   readonly parts: readonly Part[];
-  readonly sizes: readonly number[];
+  readonly sizes: Float64Array;
   /** Monotonic milliseconds. */
   notBefore: number;
   /** Attempts in a row after which it had to wait alone. */
@@ -82,6 +82,8 @@ const ABORT_MS = 10_000;
  */
 const CUTS_BEFORE_SPLIT = 3;
 const MIN_CUT_BYTES = 1024 * 1024;
+/** As many requests are open at a time in most outputs. */
+const SPARE = 4;
 
 export class Lane {
   readonly #name: string;
@@ -93,6 +95,8 @@ export class Lane {
   readonly #events: LaneEvents;
   readonly #throttle: Throttle;
   readonly #open = new Map<string, Open>();
+  /** Of requests that are closed, for the next ones. */
+  readonly #spare: Sizes[] = [];
   readonly #queue = new Queue<Pending>();
   /** Requests that had to wait alone, queued or in flight. */
   readonly #unwell = new Set<Pending>();
@@ -159,8 +163,7 @@ export class Lane {
       const open = this.#opened(key);
       const before = open.request.rows;
       const next = open.request.append(batch, row, this.#maxBytes, this.#options.batch.maxRecords);
-      for (let at = row; at < next; at++)
-        if (((batch.flags[at] as number) & DROPPED) === 0) open.sizes.push(batch.size[at] as number);
+      open.sizes.add(batch, row, next);
       const rows = open.request.rows - before;
       if (rows > 0)
         open.parts.push({
@@ -178,7 +181,7 @@ export class Lane {
   resend(key: string, closed: ClosedRequest, receipts: readonly Receipt[]): void {
     const newest = this.#clock.wall() / 1000;
     const parts = receipts.map((receipt) => ({ receipt, rows: 1, newest }));
-    this.#queue.push({ key, closed, parts, sizes: receipts.map(() => 0), notBefore: 0, failures: 0 });
+    this.#queue.push({ key, closed, parts, sizes: new Float64Array(receipts.length), notBefore: 0, failures: 0 });
     this.#pump();
   }
 
@@ -218,7 +221,8 @@ export class Lane {
   #opened(key: string): Open {
     let open = this.#open.get(key);
     if (open === undefined) {
-      open = { request: this.#output.open(key), parts: [], sizes: [], since: this.#clock.monotonic() };
+      const sizes = this.#spare.pop() ?? new Sizes();
+      open = { request: this.#output.open(key), parts: [], sizes, since: this.#clock.monotonic() };
       this.#open.set(key, open);
     }
     return open;
@@ -232,14 +236,16 @@ export class Lane {
     const open = this.#open.get(key);
     if (open === undefined) return;
     this.#open.delete(key);
-    const { request, parts, sizes } = open;
+    const { request, parts } = open;
+    const sizes = open.sizes.take();
+    if (this.#spare.length < SPARE) this.#spare.push(open.sizes);
     if (request.rows === 0) return;
     if (request.closeApart === undefined) {
       this.#queue.push({ key, closed: request.close(), parts, sizes, notBefore: 0, failures: 0 });
       return;
     }
-    for (const { closed, rows } of request.closeApart())
-      this.#queue.push({ key, closed, ...choose(parts, sizes, rows), notBefore: 0, failures: 0 });
+    for (const { closed, runs } of request.closeApart())
+      this.#queue.push({ key, closed, ...choose(parts, sizes, runs), notBefore: 0, failures: 0 });
   }
 
   /** Starts requests while slots are free: full ones first, then those that have waited long enough. */
@@ -375,7 +381,8 @@ export class Lane {
   }
 
   #pick({ key, closed, parts, sizes, failures }: Pending, rows: readonly number[]): Pending {
-    return { key, closed: this.#output.pick(closed, rows), ...choose(parts, sizes, rows), notBefore: 0, failures };
+    const runs = rows.flatMap((row) => [row, row + 1]);
+    return { key, closed: this.#output.pick(closed, rows), ...choose(parts, sizes, runs), notBefore: 0, failures };
   }
 
   #ship(pending: Pending, shipped: ((row: number) => boolean) | undefined): void {
@@ -483,24 +490,40 @@ export class Lane {
   }
 }
 
-/** The parts and sizes of some rows, in their order, which need not be that of the parts. */
+/** The parts and sizes of some rows, given as `Piece.runs`, whose order need not be that of the parts. */
 function choose(
   parts: readonly Part[],
-  sizes: readonly number[],
-  rows: readonly number[],
-): { parts: readonly Part[]; sizes: readonly number[] } {
+  sizes: Float64Array,
+  runs: readonly number[],
+): { parts: readonly Part[]; sizes: Float64Array } {
   const chosen: (Part & { rows: number })[] = [];
+  const chosenSizes = new Float64Array(countRows(runs));
+  let count = 0;
   let at = 0;
-  let from = 0;
+  let first = 0;
   let last: Part | undefined;
-  for (const row of rows) {
-    if (row < from) at = from = 0;
-    let part = parts[at] as Part;
-    for (; row >= from + part.rows; part = parts[++at] as Part) from += part.rows;
-    const open = chosen.at(-1);
-    if (part === last && open !== undefined) open.rows++;
-    else chosen.push({ ...part, rows: 1 });
-    last = part;
+  for (let i = 0; i < runs.length; i += 2) {
+    let row = runs[i] as number;
+    const end = runs[i + 1] as number;
+    chosenSizes.set(sizes.subarray(row, end), count);
+    count += end - row;
+    if (row < first) at = first = 0;
+    while (row < end) {
+      let part = parts[at] as Part;
+      for (; row >= first + part.rows; part = parts[++at] as Part) first += part.rows;
+      const taken = Math.min(end, first + part.rows) - row;
+      const open = chosen.at(-1);
+      if (part === last && open !== undefined) open.rows += taken;
+      else chosen.push({ ...part, rows: taken });
+      last = part;
+      row += taken;
+    }
   }
-  return { parts: chosen, sizes: rows.map((row) => sizes[row] as number) };
+  return { parts: chosen, sizes: chosenSizes };
+}
+
+function countRows(runs: readonly number[]): number {
+  let rows = 0;
+  for (let i = 0; i < runs.length; i += 2) rows += (runs[i + 1] as number) - (runs[i] as number);
+  return rows;
 }

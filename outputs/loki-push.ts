@@ -25,8 +25,9 @@ export interface PushRequest extends ClosedRequest {
 /** Rows of one stream in an open request. */
 interface Group {
   readonly stream: Stream;
-  /** Indices in the open request. */
-  readonly rows: number[];
+  rows: number;
+  /** Beginnings and ends of runs of them in the open request. */
+  readonly runs: number[];
   /** Beginnings and ends of runs of its entries. */
   readonly from: number[];
   readonly to: number[];
@@ -111,7 +112,7 @@ export class OpenPush implements OpenRequest {
       const shared = groups.filter((group) => !alone.includes(group));
       return [shared, ...alone.map((group) => [group])]
         .filter(({ length }) => length > 0)
-        .map((together) => ({ closed: this.#push(together), rows: together.flatMap(({ rows }) => rows) }));
+        .map((together) => ({ closed: this.#push(together), runs: together.flatMap(({ runs }) => runs) }));
     });
     this.#writers.push(this.#writer);
     return pieces;
@@ -130,7 +131,7 @@ export class OpenPush implements OpenRequest {
   }
 
   #open(stream: Stream, head: number): Group {
-    const group = { stream, rows: [], from: [], to: [], bytes: head, oldest: Infinity, newest: -Infinity };
+    const group = { stream, rows: 0, runs: [], from: [], to: [], bytes: head, oldest: Infinity, newest: -Infinity };
     this.#groups.set(stream, group);
     this.#heads += head;
     return group;
@@ -144,7 +145,10 @@ export class OpenPush implements OpenRequest {
       group.from.push(from);
       to.push(end);
     }
-    group.rows.push(this.rows++);
+    const { runs } = group;
+    if (runs.at(-1) === this.rows) runs[runs.length - 1] = ++this.rows;
+    else runs.push(this.rows, ++this.rows);
+    group.rows++;
     group.bytes += end - from;
     if (time < group.oldest) group.oldest = time;
     if (time > group.newest) group.newest = time;
@@ -163,7 +167,7 @@ export class OpenPush implements OpenRequest {
 const NO_TEXTS: (Buffer | undefined)[] = [];
 
 function shareOf({ stream, rows, oldest, newest }: Group): Share {
-  return { stream, rows: rows.length, oldest, newest };
+  return { stream, rows, oldest, newest };
 }
 
 export function closePush(encoding: Encoding, body: Buffer, shares: readonly Share[]): PushRequest {

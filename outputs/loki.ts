@@ -141,6 +141,7 @@ export class LokiOutput implements Output {
 
   /** What became doubtful while the push waited goes apart after all. @returns the rows of each push; undefined: nothing. */
   #apart(shares: readonly Share[]): number[][] | undefined {
+    if (!shares.some((share) => this.#isDoubtful(share))) return undefined;
     const shared: number[] = [];
     const alone: number[][] = [];
     let row = 0;
@@ -149,7 +150,6 @@ export class LokiOutput implements Output {
       if (this.#isDoubtful(share)) alone.push(rows);
       else shared.push(...rows);
     }
-    if (alone.length === 0) return undefined;
     return shared.length === 0 ? alone : [shared, ...alone];
   }
 

@@ -26,7 +26,10 @@ class SequencedOutput extends ScriptedOutput {
         const group = this.apart.has(sequence) ? sequence : "";
         groups.set(group, [...(groups.get(group) ?? []), row]);
       });
-      return [...groups.values()].map((rows) => ({ closed: this.pick(closed, rows), rows }));
+      return [...groups.values()].map((rows) => ({
+        closed: this.pick(closed, rows),
+        runs: rows.flatMap((row) => [row, row + 1]),
+      }));
     };
     return Object.assign(open, { closeApart });
   }

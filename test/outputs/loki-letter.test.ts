@@ -22,11 +22,11 @@ for (const encoding of ["protobuf", "json"] as const)
     const letters: string[] = [];
     const open = made.open();
     open.append(rows, 0, 1e9, 1e9);
-    for (const { closed, rows: which } of open.closeApart?.() ?? []) {
+    for (const { closed, runs } of open.closeApart?.() ?? []) {
       assert.equal((await made.send(closed, NEVER)).kind, "delivered");
-      which.forEach((row, i) => {
-        letters[row] = made.entry(closed, i);
-      });
+      let at = 0;
+      for (let i = 0; i < runs.length; i += 2)
+        for (let row = runs[i] ?? 0; row < (runs[i + 1] ?? 0); row++) letters[row] = made.entry(closed, at++);
     }
     const before = fake.stored.length;
     const restored: number[] = [];
