@@ -11,7 +11,8 @@ import type { Batch } from "./batch.ts";
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-const WIDTH = 4;
+/** Numbers that a member has in the table. */
+export const WIDTH = 4;
 /** Up to so many members are compared one with another, which needs no table of names. */
 const FEW = 16;
 

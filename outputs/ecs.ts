@@ -29,9 +29,9 @@ const FLUENTBIT = {
 };
 
 /** By severity: its place in ECS, and in Fluent Bit's documents, which have no name of their own for it. */
-const LEVELS = SEVERITIES.map((name) => Buffer.from(`,"level":"${name}"`));
+const LEVELS = SEVERITIES.map((name) => Buffer.from(name === "" ? "" : `,"level":"${name}"`));
 const SEVERITY = Buffer.from("severity");
-const SEVERITY_MEMBERS = SEVERITIES.map((name) => Buffer.from(`,"severity":"${name}"`));
+const SEVERITY_MEMBERS = SEVERITIES.map((name) => Buffer.from(name === "" ? "" : `,"severity":"${name}"`));
 
 /** Writes one record as a JSON object, without a line end. */
 export type DocumentWriter = (writer: ByteWriter, batch: Batch, row: number) => void;
@@ -52,23 +52,22 @@ export function documentWriter(schema: DocumentSchema): DocumentWriter {
   };
 }
 
-/** Whether a row is of the kind that `documentPieces` makes: nothing but a message, a time, a stream and an offset. */
-export function isPlain(batch: Batch, row: number): boolean {
-  const { flags, extra, severity, fields } = batch;
-  return (
-    ((flags[row] as number) & ~STDERR) === 0 &&
-    extra?.has(row) !== true &&
-    (severity === undefined || severity[row] === 0) &&
-    (fields === undefined || fields.count[row] === 0)
-  );
+/** Whether a row is of the kind that `documentPieces` makes: whole, parsed, one line, and begun in its batch's generation. */
+export function isPlain(schema: DocumentSchema, batch: Batch, row: number): boolean {
+  const { flags, extra, severity } = batch;
+  if (((flags[row] as number) & ~STDERR) !== 0 || extra?.has(row) === true) return false;
+  // What the app calls its severity stays where it put it.
+  return schema === "ecs" || severity === undefined || severity[row] === 0 || !hasMember(batch, row, SEVERITY);
 }
 
 /** What the document of a plain row of this origin is made of: the same bytes that `documentWriter` writes. */
 export function documentPieces(schema: DocumentSchema, origin: Origin): Piece[] {
-  const [{ message, stdout, stderr }, rest] =
-    schema === "ecs" ? [ECS, ecsOrigin(origin)] : [FLUENTBIT, fluentbitOrigin(origin)];
-  const offset: Piece[] = schema === "ecs" ? ["offset"] : [];
-  return [TIME, "time", message, "message", { stdout, stderr }, ...offset, Buffer.from(`${rest}}`)];
+  const { message, stdout, stderr } = schema === "ecs" ? ECS : FLUENTBIT;
+  const start: Piece[] = [TIME, "time", message, "message", { stdout, stderr }];
+  const end = Buffer.of(CLOSE);
+  if (schema === "ecs")
+    return [...start, "offset", { severities: LEVELS }, Buffer.from(ecsOrigin(origin)), "fields", end];
+  return [...start, Buffer.from(fluentbitOrigin(origin)), "fields", { severities: SEVERITY_MEMBERS }, end];
 }
 
 /** One ECS document a line. */

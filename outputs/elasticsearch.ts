@@ -210,7 +210,12 @@ class BulkRows {
   endOfRun(batch: Batch, row: number, last: number): number {
     const index = this.#index.isConstant ? "" : this.#index.render(batch, row);
     let end = row;
-    while (end < last && isPlain(batch, end) && (index === "" || this.#index.render(batch, end) === index)) end++;
+    while (
+      end < last &&
+      isPlain(this.#schema, batch, end) &&
+      (index === "" || this.#index.render(batch, end) === index)
+    )
+      end++;
     return end;
   }
 

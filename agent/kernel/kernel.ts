@@ -4,6 +4,7 @@
  * it back. Without SIMD, or switched off, there is none, and callers do the same work by their TypeScript twins.
  */
 import type { Batch } from "../batch.ts";
+import { Columns } from "./columns.ts";
 import type { Piece, RowLayout } from "./row.ts";
 import { WASM } from "./wasm.ts";
 
@@ -12,7 +13,9 @@ interface Exports {
   readonly HISTORY_BYTES: WebAssembly.Global;
   readonly INPUT: WebAssembly.Global;
   readonly INPUT_BYTES: WebAssembly.Global;
+  readonly MAX_MEMBERS: WebAssembly.Global;
   readonly MAX_ROWS: WebAssembly.Global;
+  readonly MEMBERS: WebAssembly.Global;
   readonly MEMORY_BYTES: WebAssembly.Global;
   readonly OUTPUT: WebAssembly.Global;
   readonly PIECE_BYTES: WebAssembly.Global;
@@ -27,7 +30,15 @@ interface Exports {
   snappy(from: number, to: number, target: number): number;
   forgetPlaces(span: number): void;
   shiftPlaces(distance: number): void;
-  encodeRows(row: number, rows: number, input: number, out: number, room: number, limit: number, first: number): number;
+  encodeRows(
+    rows: number,
+    input: number,
+    members: number,
+    out: number,
+    room: number,
+    limit: number,
+    first: number,
+  ): number;
 }
 
 const PAGE_BYTES = 65_536;
@@ -73,7 +84,6 @@ export class Kernel {
   readonly #bytes: Buffer;
   readonly #words: Uint32Array;
   readonly #program: { readonly at: number; readonly bytes: number };
-  readonly #input: { readonly at: number; readonly bytes: number };
   readonly #columns: Columns;
   readonly #historyBytes: number;
   readonly #memoryBytes: number;
@@ -81,7 +91,6 @@ export class Kernel {
   /** Where a piece begins, and the most that it may hold. */
   readonly #piece: number;
   readonly pieceBytes: number;
-  readonly maxRows: number;
   /** Bytes of the piece that is being made. */
   length = 0;
   /** Bytes before it that may be repeated. */
@@ -92,20 +101,25 @@ export class Kernel {
     const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES });
     const { exports } = new WebAssembly.Instance(compiled, { env: { memory } });
     this.#exports = exports as Exports;
-    const { COLUMNS, HISTORY_BYTES, INPUT, INPUT_BYTES, MAX_ROWS, MEMORY_BYTES } = this.#exports;
-    const { OUTPUT, PIECE_BYTES, PROGRAM, PROGRAM_BYTES, WINDOW } = this.#exports;
+    const { COLUMNS, HISTORY_BYTES, INPUT, INPUT_BYTES, MAX_MEMBERS, MAX_ROWS, MEMBERS } = this.#exports;
+    const { MEMORY_BYTES, OUTPUT, PIECE_BYTES, PROGRAM, PROGRAM_BYTES, WINDOW } = this.#exports;
     if (MEMORY_BYTES.value > PAGES * PAGE_BYTES) throw new Error(`kernels need ${MEMORY_BYTES.value} bytes`);
     this.#bytes = Buffer.from(memory.buffer);
     this.#words = new Uint32Array(memory.buffer);
     this.#program = { at: PROGRAM.value, bytes: PROGRAM_BYTES.value };
-    this.#input = { at: INPUT.value, bytes: INPUT_BYTES.value };
-    this.#columns = new Columns(memory.buffer, COLUMNS.value, MAX_ROWS.value);
+    this.#columns = new Columns(memory.buffer, {
+      columns: COLUMNS.value,
+      rows: MAX_ROWS.value,
+      members: MEMBERS.value,
+      maxMembers: MAX_MEMBERS.value,
+      input: INPUT.value,
+      inputBytes: INPUT_BYTES.value,
+    });
     this.#historyBytes = HISTORY_BYTES.value;
     this.#memoryBytes = MEMORY_BYTES.value;
     this.#output = OUTPUT.value;
     this.#piece = WINDOW.value + HISTORY_BYTES.value;
     this.pieceBytes = PIECE_BYTES.value;
-    this.maxRows = MAX_ROWS.value;
     this.#exports.prepare();
   }
 
@@ -168,23 +182,12 @@ export class Kernel {
   ): { row: number; stopped: Stopped } {
     let at = row;
     while (at < rows) {
-      let low = batch.from[at] as number;
-      let high = batch.to[at] as number;
-      let end = at;
-      for (const last = Math.min(rows, at + this.maxRows); end < last; end++) {
-        const from = Math.min(low, batch.from[end] as number);
-        const to = Math.max(high, batch.to[end] as number);
-        if (to - from > this.#input.bytes) break;
-        low = from;
-        high = to;
-      }
-      if (end === at || !this.#load(layout)) return { row: at, stopped: "slow" };
-      batch.bytes.copy(this.#bytes, this.#input.at, low, high);
-      this.#columns.load(batch, at, end);
+      const end = this.#load(layout) ? this.#columns.load(batch, at, rows) : at;
+      if (end === at) return { row: at, stopped: "slow" };
       const done = this.#exports.encodeRows(
-        0,
         end - at,
-        this.#input.at - low,
+        this.#columns.input,
+        this.#columns.members,
         this.#piece + this.length,
         this.#piece + this.pieceBytes,
         this.#piece + Math.max(0, Math.min(limit, this.pieceBytes)),
@@ -201,67 +204,36 @@ export class Kernel {
   /** Writes the program of a layout, unless it is there. @returns false when it is too large. */
   #load(layout: RowLayout): boolean {
     if (layout === this.#layout) return true;
+    const { at: start, bytes: room } = this.#program;
+    const parts = layout.map(partsOf);
+    let at = start + (1 + parts.reduce((sum, { length }) => sum + 1 + length * 2, 0)) * 4;
+    if (at + parts.flat().reduce((sum, { length }) => sum + length, 0) > start + room) return false;
     const words: number[] = [];
-    const sizes = layout.map((piece) =>
-      typeof piece === "string" ? 0 : Buffer.isBuffer(piece) ? piece.length : piece.stdout.length + piece.stderr.length,
-    );
-    // No piece has more than five words.
-    let at = this.#program.at + (layout.length * 5 + 1) * 4;
-    if (at + sizes.reduce((sum, size) => sum + size, 0) > this.#program.at + this.#program.bytes) return false;
-    const place = (bytes: Buffer): void => {
-      bytes.copy(this.#bytes, at);
-      words.push(at, bytes.length);
-      at += bytes.length;
-    };
-    for (const piece of layout) {
+    for (const [i, piece] of layout.entries()) {
       words.push(operation(piece));
-      if (Buffer.isBuffer(piece)) place(piece);
-      else if (typeof piece !== "string") {
-        place(piece.stdout);
-        place(piece.stderr);
+      for (const part of parts[i] as Buffer[]) {
+        part.copy(this.#bytes, at);
+        words.push(at, part.length);
+        at += part.length;
       }
     }
     words.push(0);
-    this.#words.set(words, this.#program.at >> 2);
+    this.#words.set(words, start >> 2);
     this.#layout = layout;
     return true;
   }
 }
 
-const OPERATIONS = { message: 2, offset: 4, time: 5, stamp: 6 };
+const OPERATIONS = { message: 2, offset: 4, time: 5, stamp: 6, fields: 7 };
 
 function operation(piece: Piece): number {
   if (typeof piece === "string") return OPERATIONS[piece];
-  return Buffer.isBuffer(piece) ? 1 : 3;
+  return Buffer.isBuffer(piece) ? 1 : "stdout" in piece ? 3 : 8;
 }
 
-/** Views of the kernel's columns. */
-class Columns {
-  readonly #offset: Float64Array;
-  readonly #seconds: Float64Array;
-  readonly #from: Uint32Array;
-  readonly #to: Uint32Array;
-  readonly #nanos: Uint32Array;
-  readonly #digits: Uint8Array;
-  readonly #flags: Uint8Array;
-
-  constructor(memory: ArrayBuffer, at: number, rows: number) {
-    this.#offset = new Float64Array(memory, at, rows);
-    this.#seconds = new Float64Array(memory, at + rows * 8, rows);
-    this.#from = new Uint32Array(memory, at + rows * 16, rows);
-    this.#to = new Uint32Array(memory, at + rows * 20, rows);
-    this.#nanos = new Uint32Array(memory, at + rows * 24, rows);
-    this.#digits = new Uint8Array(memory, at + rows * 28, rows);
-    this.#flags = new Uint8Array(memory, at + rows * 29, rows);
-  }
-
-  load(batch: Batch, from: number, to: number): void {
-    this.#offset.set(batch.offset.subarray(from, to));
-    this.#seconds.set(batch.seconds.subarray(from, to));
-    this.#from.set(batch.from.subarray(from, to));
-    this.#to.set(batch.to.subarray(from, to));
-    this.#nanos.set(batch.nanos.subarray(from, to));
-    this.#digits.set(batch.digits.subarray(from, to));
-    this.#flags.set(batch.flags.subarray(from, to));
-  }
+/** Bytes that a piece copies, one way or the other. */
+function partsOf(piece: Piece): readonly Buffer[] {
+  if (typeof piece === "string") return [];
+  if (Buffer.isBuffer(piece)) return [piece];
+  return "stdout" in piece ? [piece.stdout, piece.stderr] : piece.severities;
 }

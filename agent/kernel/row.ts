@@ -4,16 +4,20 @@
  */
 
 /**
- * One after the other: bytes as they are; by stream; the message as the inside of a JSON string; the offset of the row in
- * decimal; its time in RFC 3339 with as many digits as the log gave; ten digits of its seconds and nine of its nanoseconds.
+ * One after the other: bytes as they are; by stream; by severity; the message as the inside of a JSON string; the offset
+ * of the row in decimal; its time in RFC 3339 with as many digits as the log gave; ten digits of its seconds and nine of
+ * its nanoseconds; its fields as members of an object, a comma before each.
  */
 export type Piece =
   | Buffer
   | { readonly stdout: Buffer; readonly stderr: Buffer }
+  /** One for each of SEVERITIES. */
+  | { readonly severities: readonly Buffer[] }
   | "message"
   | "offset"
   | "time"
-  | "stamp";
+  | "stamp"
+  | "fields";
 
 export type RowLayout = readonly Piece[];
 

@@ -6,6 +6,7 @@
  * by looking at 16 bytes at a time (`npm run bench:micro`).
  */
 import { COLUMNS, MAX_ROWS, PROGRAM } from "./layout";
+import { writeMembers } from "./members";
 
 /** Operations: a word, then its arguments. */
 const END: u32 = 0;
@@ -18,14 +19,21 @@ const OFFSET: u32 = 4;
 const TIME: u32 = 5;
 /** Ten digits of seconds, nine of nanoseconds. */
 const STAMP: u32 = 6;
+const FIELDS: u32 = 7;
+/** address and length for each severity */
+const SEVERITY: u32 = 8;
+const SEVERITIES: u32 = 10;
 
 const OFFSETS: u32 = COLUMNS;
 const SECONDS: u32 = OFFSETS + MAX_ROWS * 8;
 const FROM: u32 = SECONDS + MAX_ROWS * 8;
 const TO: u32 = FROM + MAX_ROWS * 4;
 const NANOS: u32 = TO + MAX_ROWS * 4;
-const DIGITS: u32 = NANOS + MAX_ROWS * 4;
+const FIRST: u32 = NANOS + MAX_ROWS * 4;
+const COUNT: u32 = FIRST + MAX_ROWS * 4;
+const DIGITS: u32 = COUNT + MAX_ROWS * 4;
 const FLAGS: u32 = DIGITS + MAX_ROWS;
+const LEVELS: u32 = FLAGS + MAX_ROWS;
 
 const STDERR: u32 = 1;
 /** What a message's 16 bytes, and a number or a time, may take at most. */
@@ -60,12 +68,14 @@ export function prepareEncode(): void {
 }
 
 /**
- * Writes rows [row, rows) of the columns from `out` on. A row's message is at `input` + its from.
+ * Writes the first `rows` of the columns from `out` on. A row's message is at `input` + its from, and its members are at
+ * `members` + 16 times its first.
  * @param room end of what may be written. @param limit a row that ends beyond it is taken back, unless it is `first`.
  * @returns the row that was not written.
  */
-export function encodeRows(row: u32, rows: u32, input: u32, out: u32, room: u32, limit: u32, first: bool): u32 {
+export function encodeRows(rows: u32, input: u32, members: u32, out: u32, room: u32, limit: u32, first: bool): u32 {
   const last = room - STEP;
+  let row: u32 = 0;
   stopped = 0;
   for (; row < rows; row++) {
     const start = out;
@@ -106,6 +116,13 @@ export function encodeRows(row: u32, rows: u32, input: u32, out: u32, room: u32,
         }
         store<u8>(out++, 0x5a);
         at += 4;
+      } else if (operation == FIELDS) {
+        out = writeMembers(members + (load<u32>(FIRST + (row << 2)) << 4), load<u32>(COUNT + (row << 2)), input, out, last);
+        at += 4;
+      } else if (operation == SEVERITY) {
+        const arguments = at + 4 + (<u32>load<u8>(LEVELS + row) << 3);
+        out = copy(load<u32>(arguments), load<u32>(arguments + 4), out, last);
+        at += 4 + SEVERITIES * 8;
       } else {
         v128.store(out, v128.load(STAMP_TEXT));
         v128.store(out + 10, v128.load(NANO_TEXT));
@@ -127,7 +144,7 @@ export function encodeRows(row: u32, rows: u32, input: u32, out: u32, room: u32,
 
 /** 16 bytes at a time; what is too much is written over or lies in the slack. @returns more than `last` for no room. */
 @inline
-function copy(from: u32, length: u32, out: u32, last: u32): u32 {
+export function copy(from: u32, length: u32, out: u32, last: u32): u32 {
   const end = out + length;
   if (end > last) return last + 1;
   for (; out < end; out += 16, from += 16) v128.store(out, v128.load(from));

@@ -27,8 +27,12 @@ export const PROGRAM_BYTES: u32 = 0x8000;
 export const COLUMNS: u32 = PROGRAM + PROGRAM_BYTES + 0x40;
 export const MAX_ROWS: u32 = 0x1000;
 
+/** Fields of the rows (members.ts): four words each. */
+export const MEMBERS: u32 = COLUMNS + MAX_ROWS * 39 + 0x40;
+export const MAX_MEMBERS: u32 = 0x2000;
+
 /** The bytes of a batch. */
-export const INPUT: u32 = COLUMNS + MAX_ROWS * 30 + 0x40;
+export const INPUT: u32 = MEMBERS + MAX_MEMBERS * 16 + 0x40;
 export const INPUT_BYTES: u32 = 0x40000;
 
 /** 32 KiB that were compressed before and may be repeated, then what is to be compressed. */

@@ -11,7 +11,7 @@ import { kernelsEnabled, switchKernels } from "../../../agent/kernel/kernel.ts";
 import { openBody } from "../../../outputs/body.ts";
 import { compress } from "../../../outputs/gzip.ts";
 import { elasticsearchOutput } from "../../support/elasticsearch-output.ts";
-import { withKernels } from "../../support/kernels.ts";
+import { requestsOf, withKernels } from "../../support/kernels.ts";
 import { anyPieces, payloadOf, payloads } from "../../support/payloads.ts";
 import { origin } from "../../support/rows.ts";
 
@@ -117,16 +117,7 @@ for (const schema of ["ecs", "fluentbit"] as const)
         fc.integer({ min: 1, max: 20 }),
         (rows, maxBytes, maxRows) => {
           const batch = batchOf(rows);
-          const requests = (): string[] => {
-            const bodies: string[] = [];
-            for (let at = 0; at < batch.rows; ) {
-              const request = output.open();
-              at = request.append(batch, at, maxBytes, maxRows);
-              const closed = request.close();
-              bodies.push(`${closed.rows} ${closed.bytes} ${closed.body.toString("latin1")}`);
-            }
-            return bodies;
-          };
+          const requests = (): string[] => requestsOf(output, batch, maxBytes, maxRows);
           assert.deepEqual(requests(), withKernels(false, requests));
         },
       ),
