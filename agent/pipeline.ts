@@ -80,6 +80,7 @@ export class Pipeline {
           metrics.retries.inc(label);
           this.#failed(this.lane.lastError);
         },
+        sated: (is) => this.consumer.budget.sate(is),
       },
     );
     this.consumer = new Consumer(

@@ -36,6 +36,8 @@ export interface LaneEvents {
   putAside(rows: number): void;
   attempt(code: string, seconds: number, bytes: number): void;
   retried(): void;
+  /** Whether a full round of requests is waiting, so that more would only wait longer. Told when it changes. */
+  sated(is: boolean): void;
 }
 
 /** Where rejected rows go. */
@@ -110,6 +112,7 @@ export class Lane {
   #failures = 0;
   #gateUntil = 0;
   #flushing = false;
+  #sated = false;
   #idle: (() => void) | undefined;
   /** Halved by each request that was too large, grown back slowly. */
   #maxBytes: number;
@@ -252,6 +255,7 @@ export class Lane {
   #pump(): void {
     clearTimeout(this.#timer);
     const wake = this.#start();
+    this.#appraise();
     if (wake < Number.POSITIVE_INFINITY && !this.#abort.signal.aborted)
       this.#timer = setTimeout(() => this.#pump(), Math.max(0, Math.ceil(wake - this.#clock.monotonic())));
   }
@@ -273,6 +277,13 @@ export class Lane {
       const due = this.#shutDue(now);
       if (due !== undefined) return Math.min(due, taken);
     }
+  }
+
+  #appraise(): void {
+    const sated = this.#queue.holds(Math.ceil(this.#slots), this.#clock.monotonic());
+    if (sated === this.#sated) return;
+    this.#sated = sated;
+    this.#events.sated(sated);
   }
 
   /** Ends the requests that have waited long enough. @returns when the next one will have; undefined when some had. */

@@ -20,6 +20,18 @@ export class Queue<T extends Queued> {
     return this.#items.length;
   }
 
+  /** Whether `count` of its items could be sent now if nobody else were sending. */
+  holds(count: number, now: number): boolean {
+    const taken = new Set(this.#busy);
+    let free = 0;
+    for (const { notBefore, closed } of this.#items) {
+      const { sequences = [] } = closed;
+      if (notBefore <= now && !sequences.some((name) => taken.has(name)) && ++free === count) return true;
+      for (const name of sequences) taken.add(name);
+    }
+    return false;
+  }
+
   push(item: T): void {
     this.#items.push(item);
     this.#blocked = false;

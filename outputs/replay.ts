@@ -67,6 +67,7 @@ export async function replayLetters(
       },
       putAside: () => {},
       attempt: () => {},
+      sated: () => {},
       retried: () => {
         result.trouble = lane.lastError;
         if (++attempts >= MAX_ATTEMPTS) giveUp.abort();

@@ -34,6 +34,20 @@ test("whoever waits hears of it when something is given back", async () => {
   await changed;
 });
 
+test("nothing more fits while whoever takes it has enough, but for what ends a message", async () => {
+  const budget = new Budget(100);
+  budget.take(10);
+  budget.sate(true);
+  assert.ok(!budget.fits(1));
+  budget.hold(10);
+  assert.ok(budget.fits(1));
+  budget.hold(-10);
+  const changed = budget.changed();
+  budget.sate(false);
+  await changed;
+  assert.ok(budget.fits(90));
+});
+
 test("giving back more than was taken is a bug that is told", () => {
   assert.throws(() => new Budget(10).give(1), /given back twice/);
 });

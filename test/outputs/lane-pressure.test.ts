@@ -85,3 +85,21 @@ test("records that the backend takes but puts aside are delivered, counted and t
   assert.deepEqual([receipt.shippedRows, events.delivered, events.putAside], [4, 4, 3]);
   assert.equal(lines.filter(({ msg }) => String(msg).includes("put them aside")).length, 1);
 });
+
+test("a lane has enough once a full round of requests waits, and asks for more when it is sent", async (context) => {
+  const output = new ScriptedOutput(() => ok);
+  const options = { ...quick, request: { ...quick.request, concurrency: 2 }, batch: { ...quick.batch, maxRecords: 1 } };
+  const { lane, events } = makeLane(context, output, options);
+  output.hold = true;
+  lane.append(rowsOf(messages(3)), new Settled());
+  assert.equal(output.inFlight, 2);
+  assert.ok(!events.sated, "one waits, two could be sent");
+  lane.append(rowsOf(messages(1)), new Settled());
+  assert.ok(events.sated);
+  output.release();
+  await until(() => !events.sated, "the waiting ones are sent");
+  output.hold = false;
+  output.release();
+  await lane.flush();
+  assert.equal(output.stored.length, 4);
+});

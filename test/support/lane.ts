@@ -39,7 +39,8 @@ export function makeLane(
 ) {
   const folder = join(temporaryFolder(context), "dead-letter");
   const { log, lines } = keepLog();
-  const events = { delivered: 0, dropped: new Map<string, number>(), codes: [] as string[], retried: 0, putAside: 0 };
+  const counts = { delivered: 0, retried: 0, putAside: 0, sated: false };
+  const events = { ...counts, dropped: new Map<string, number>(), codes: [] as string[] };
   const lane = new Lane("out", output, options, new DeadLetter(folder, deadLetterBytes), systemClock, log, {
     delivered: (rows) => {
       events.delivered += rows;
@@ -51,6 +52,9 @@ export function makeLane(
     attempt: (code) => events.codes.push(code),
     retried: () => {
       events.retried++;
+    },
+    sated: (is) => {
+      events.sated = is;
     },
   });
   context.after(() => lane.close());
