@@ -25,6 +25,7 @@ import type { Chain } from "./tail/chain.ts";
 import type { Checkpoints, SavedPosition } from "./tail/checkpoints.ts";
 import type { LogFile } from "./tail/file.ts";
 import type { Holder } from "./tail/hold.ts";
+import { Turns } from "./turns.ts";
 
 /** Pod facts, as consumers need them. */
 export interface Origins {
@@ -90,7 +91,7 @@ export class Consumer implements Holder {
   /** Of messages that are given up: `#rows` may be in the middle of a read then. */
   readonly #unfinished = new Rows(4096, 16);
   readonly #convoys: Convoys<Pace> | undefined;
-  readonly #ready: Cursor[] = [];
+  readonly #ready = new Turns<Cursor>();
   /** Cursors whose pod is still being looked up. */
   readonly #unsettled = new Set<Cursor>();
   /** What the processors of cursors that are gone counted. */
@@ -215,7 +216,7 @@ export class Consumer implements Holder {
     const cursor = this.cursors.get(chain);
     if (cursor === undefined || cursor.queued || !cursor.ready || this.#convoys?.isParked(cursor.pace) === true) return;
     cursor.queued = true;
-    this.#ready.push(cursor);
+    this.#ready.push(cursor, cursor.unreadBytes <= CHUNK_BYTES);
     this.#signal();
   }
 
@@ -259,7 +260,7 @@ export class Consumer implements Holder {
   async #run(): Promise<void> {
     let sliceEnd = 0;
     while (!this.#stopping) {
-      const cursor = this.#ready.shift();
+      const cursor = this.#ready.take();
       if (cursor === undefined) {
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
