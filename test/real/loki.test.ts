@@ -5,7 +5,8 @@ import { type LogContainer, LogNode } from "../support/node.ts";
 import { buildBundle, temporaryFolder } from "../support/program.ts";
 import { ShippingAgent } from "./agent.ts";
 import { fetchServer, whyNot } from "./fetch.ts";
-import { type Limits, Loki } from "./loki.ts";
+import { type Limits, Loki, placeOf } from "./loki.ts";
+import { ship } from "./ship.ts";
 
 buildBundle();
 
@@ -18,6 +19,30 @@ async function start(context: TestContext): Promise<Loki> {
   context.after(() => server.close());
   return server;
 }
+
+test(`${VERSION} has every message of a node, byte by byte`, { skip, timeout: 600_000 }, async (context) => {
+  const server = await start(context);
+  const complain = async (): Promise<void> => assert.deepEqual(await server.discarded("whole"), {});
+  await ship(context, {
+    server: VERSION,
+    output: `  - name: loki
+    type: loki
+    endpoint: "${server.url}"
+    tenant: whole
+    structuredMetadata: { pod: "{pod}", uid: "{uid}", offset: "{offset}" }`,
+    restart: async () => {
+      // It counts from its start.
+      await complain();
+      await server.kill();
+      await server.run();
+    },
+    hard: true,
+    read: () => server.documents("whole", '{node="node-a"}'),
+    recognisesRepeats: true,
+    place: placeOf,
+  });
+  await complain();
+});
 
 /** What each tenant's limits are, and what they become later. */
 const LIMITS: Readonly<Record<string, Limits>> = {

@@ -1,12 +1,13 @@
 /** Loki, one process on loopback, whose tenants have limits of their own that can change while it runs. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { EcsDocument, Printed } from "../support/arrived.ts";
 import { freePort } from "../support/program.ts";
 import type { Fetched } from "./fetch.ts";
 import { give, readable, remove, ServerProcess, serverFolder } from "./process.ts";
 
 /** Limits of a tenant, by the names of Loki's `limits_config`. */
-export type Limits = Readonly<Record<string, string | number | boolean>>;
+export type Limits = Readonly<Record<string, string | number | boolean | Readonly<Record<string, boolean>>>>;
 
 export interface LokiEntry {
   readonly labels: Readonly<Record<string, string>>;
@@ -42,7 +43,14 @@ const GENEROUS: Limits = {
   split_queries_by_interval: 0,
   max_query_length: 0,
   reject_old_samples: false,
+  // As docs/loki.md has it where repeats matter.
+  shard_streams: { enabled: false },
 };
+
+/** What Loki's labels and metadata tell of a container: not which of its runs it was. */
+export function placeOf({ namespace, pod, uid, container }: Omit<Printed, "link" | "messages" | "lossy">): string {
+  return `${namespace} ${pod} ${uid} ${container}`;
+}
 
 export class Loki {
   readonly #folder = serverFolder("loki");
@@ -101,6 +109,21 @@ export class Loki {
     const recent = Math.max(SAMPLES.to, now - RECENT_MS);
     const found = await this.#range(tenant, query, SAMPLES.from, Math.min(SAMPLES.to, now + SOON_MS));
     return recent < now ? [...found, ...(await this.#range(tenant, query, recent, now + SOON_MS))] : found;
+  }
+
+  /** The same as what they were made of, for an output that has `uid` in the structured metadata beside its defaults. */
+  async documents(tenant: string, query: string): Promise<EcsDocument[]> {
+    return (await this.entries(tenant, query)).map(({ labels, metadata, time, line }) => {
+      const { namespace = "", container = "", stream = "", node = "" } = labels;
+      const { pod = "", uid = "", offset = "" } = metadata;
+      return {
+        "@timestamp": time,
+        message: line,
+        stream,
+        log: { offset: Number(offset), file: { path: placeOf({ namespace, pod, uid, container }) } },
+        kubernetes: { namespace, pod: { name: pod, uid }, container: { name: container }, node: { name: node } },
+      };
+    });
   }
 
   /** Narrow, since Loki looks at each hour of a range by itself. */

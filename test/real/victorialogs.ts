@@ -8,6 +8,9 @@ import { give, readable, remove, ServerProcess, serverFolder } from "./process.t
 /** A record as it comes back: flat, every value a text. */
 type Flat = Readonly<Record<string, string>>;
 
+/** What it calls the fields of a record, which depends on the protocol that it came by. */
+export type Names = Readonly<Record<"stream" | "offset" | "namespace" | "pod" | "uid" | "container" | "node", string>>;
+
 /** What it shows in place of an empty message. */
 const NO_MESSAGE = /^missing _msg field/;
 
@@ -58,8 +61,8 @@ export class VictoriaLogs {
     remove(this.#folder);
   }
 
-  /** Everything that it has, as the documents that they were. */
-  async documents(): Promise<EcsDocument[]> {
+  /** Everything that it has, as the documents that they were. @param place tells a container. */
+  async documents(names: Names, place: (record: Flat) => string): Promise<EcsDocument[]> {
     await fetch(`${this.url}/internal/force_flush`);
     const reply = await fetch(`${this.url}/select/logsql/query`, {
       method: "POST",
@@ -70,23 +73,23 @@ export class VictoriaLogs {
     return text
       .split("\n")
       .filter((line) => line !== "")
-      .map((line) => documentOf(JSON.parse(line) as Flat));
+      .map((line) => documentOf(JSON.parse(line) as Flat, names, place));
   }
 }
 
-function documentOf(flat: Flat): EcsDocument {
-  const value = (name: string): string => flat[name] ?? "";
-  const message = value("_msg");
+function documentOf(flat: Flat, names: Names, place: (record: Flat) => string): EcsDocument {
+  const value = (name: keyof Names): string => flat[names[name]] ?? "";
+  const { _msg: message = "", _time: time = "" } = flat;
   return {
-    "@timestamp": value("_time"),
+    "@timestamp": time,
     message: NO_MESSAGE.test(message) ? "" : message,
     stream: value("stream"),
-    log: { offset: Number(value("log.offset")), file: { path: value("log.file.path") } },
+    log: { offset: Number(value("offset")), file: { path: place(flat) } },
     kubernetes: {
-      namespace: value("kubernetes.namespace"),
-      pod: { name: value("kubernetes.pod.name"), uid: value("kubernetes.pod.uid") },
-      container: { name: value("kubernetes.container.name") },
-      node: { name: value("kubernetes.node.name") },
+      namespace: value("namespace"),
+      pod: { name: value("pod"), uid: value("uid") },
+      container: { name: value("container") },
+      node: { name: value("node") },
     },
   };
 }
