@@ -25,7 +25,6 @@ source:
   include: ${JSON.stringify(logs.include)}
   roots: ["${logs.root}"]
   maxRecordBytes: 4MiB
-  partialTimeout: 500ms
 kubernetes: { enabled: false }
 admin: { listen: "127.0.0.1:0", uiListen: "127.0.0.1:0" }
 outputs:

@@ -131,22 +131,31 @@ const NEEDED: Readonly<Record<Tool, string>> = {
   java21: "a JDK of version 21 or newer (under /usr/lib/jvm or in JAVA_HOME; Debian 13: openjdk-21-jdk-headless)",
 };
 
+/** The list of Debian's packages is up to date. */
+let isListed = false;
+
 function provide(tool: Tool, install: boolean): void {
   if (has(tool)) return;
   if (install && process.getuid?.() === 0)
     for (const name of PACKAGES[tool]) {
       console.log(`${name}: installing by apt-get`);
       try {
-        execFileSync("apt-get", ["install", "-y", "-q", "--no-install-recommends", name], {
-          stdio: ["ignore", "ignore", "inherit"],
-          env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-        });
+        if (!isListed) aptGet("update", "-q");
+        isListed = true;
+        aptGet("install", "-y", "-q", "--no-install-recommends", name);
       } catch {
         continue;
       }
       if (has(tool)) return;
     }
   throw new MissingTool(`${NEEDED[tool]} is missing`);
+}
+
+function aptGet(...args: readonly string[]): void {
+  execFileSync("apt-get", args, {
+    stdio: ["ignore", "ignore", "inherit"],
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+  });
 }
 
 function has(tool: Tool): boolean {

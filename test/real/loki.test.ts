@@ -46,8 +46,8 @@ test(`${VERSION} has every message of a node, byte by byte`, { skip, timeout: 60
 
 /** What each tenant's limits are, and what they become later. */
 const LIMITS: Readonly<Record<string, Limits>> = {
-  rate: { ingestion_rate_mb: 0.1, ingestion_burst_size_mb: 0.2 },
-  hot: { per_stream_rate_limit: "30KB", per_stream_rate_limit_burst: "60KB" },
+  rate: { ingestion_rate_mb: 0.5, ingestion_burst_size_mb: 0.5 },
+  hot: { per_stream_rate_limit: "100KB", per_stream_rate_limit_burst: "150KB" },
   streams: { max_global_streams_per_user: 3 },
   blocked: { block_ingestion_until: new Date(Date.now() + 24 * HOUR_MS).toISOString() },
   old: { reject_old_samples: true, reject_old_samples_max_age: "7d" },

@@ -42,6 +42,7 @@ const GENEROUS: Limits = {
   max_entries_limit_per_query: 1_000_000,
   split_queries_by_interval: 0,
   max_query_length: 0,
+  query_timeout: "5m",
   reject_old_samples: false,
   // As docs/loki.md has it where repeats matter.
   shard_streams: { enabled: false },
@@ -172,6 +173,9 @@ function configuration(folder: string, port: number, grpcPort: number): unknown 
       // A query's result comes back this way.
       grpc_server_max_recv_msg_size: most,
       log_level: "warn",
+      // A whole node comes back in one answer.
+      http_server_read_timeout: "5m",
+      http_server_write_timeout: "5m",
     },
     common: {
       instance_addr: "127.0.0.1",
@@ -183,6 +187,9 @@ function configuration(folder: string, port: number, grpcPort: number): unknown 
     ingester: {
       lifecycler: { min_ready_duration: "0s", final_sleep: "0s" },
       wal: { enabled: true, dir: join(folder, "wal") },
+      // However old: else a process that is all of Loki in one looks for what is older than 2 h 41 min among flushed chunks
+      // alone, and 0 for query_ingesters_within changes nothing of that.
+      query_store_max_look_back_period: "-1ns",
     },
     schema_config: {
       configs: [
@@ -197,8 +204,6 @@ function configuration(folder: string, port: number, grpcPort: number): unknown 
     },
     limits_config: GENEROUS,
     runtime_config: { file: join(folder, "overrides.yaml"), period: "1s" },
-    // What is old by its own time is with the ingesters too, until it is flushed.
-    querier: { query_ingesters_within: "0s" },
     query_range: { parallelise_shardable_queries: false },
     query_scheduler: { use_scheduler_ring: false, grpc_client_config: { max_recv_msg_size: most } },
     frontend: { scheduler_address: `127.0.0.1:${grpcPort}`, scheduler_dns_lookup_period: "200ms" },
