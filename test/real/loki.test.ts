@@ -20,7 +20,10 @@ async function start(context: TestContext): Promise<Loki> {
   return server;
 }
 
-test(`${VERSION} has every message of a node, byte by byte`, { skip, timeout: 600_000 }, async (context) => {
+test(`${VERSION} has every message of a node, byte by byte, by protobuf`, {
+  skip,
+  timeout: 600_000,
+}, async (context) => {
   const server = await start(context);
   const complain = async (): Promise<void> => assert.deepEqual(await server.discarded("whole"), {});
   await ship(context, {
@@ -58,7 +61,7 @@ const LIFTED: Readonly<Record<string, Limits>> = {
   old: LIMITS.old ?? {},
 };
 
-test(`${VERSION} loses nothing to the limits of its tenants`, { skip, timeout: 600_000 }, async (context) => {
+test(`${VERSION} loses nothing to the limits of its tenants, by JSON`, { skip, timeout: 600_000 }, async (context) => {
   const server = await start(context);
   server.setLimits(LIMITS);
   const root = temporaryFolder(context);
@@ -101,7 +104,7 @@ test(`${VERSION} loses nothing to the limits of its tenants`, { skip, timeout: 6
   const agent = new ShippingAgent(
     temporaryFolder(context),
     { root, include: [`${root}/containers/*.log`] },
-    `  - { name: loki, type: loki, endpoint: "${server.url}", tenant: "{namespace}", batch: { maxWait: 200ms }, retry: { initialDelay: 100ms, maxDelay: 1s } }`,
+    `  - { name: loki, type: loki, endpoint: "${server.url}", encoding: json, tenant: "{namespace}", batch: { maxWait: 200ms }, retry: { initialDelay: 100ms, maxDelay: 1s } }`,
   );
   context.after(() => agent.close());
   await agent.start();
