@@ -61,6 +61,20 @@ export class Fields {
     this.used++;
   }
 
+  /** Appends `count` members that stand so in another table, from member `first` on. */
+  addAll(table: Uint32Array, first: number, count: number): void {
+    const need = (this.used + count) * WIDTH;
+    if (need > this.table.length) {
+      const larger = new Uint32Array(Math.max(need, this.table.length * 2));
+      larger.set(this.table);
+      this.table = larger;
+    }
+    const own = this.table;
+    // A loop: for the few members of a row quicker than a view and a call.
+    for (let at = this.used * WIDTH, other = first * WIDTH; at < need; ) own[at++] = table[other++] as number;
+    this.used += count;
+  }
+
   /**
    * Gives the row the members added since `mark` (a former `used`), behind those that it has. Of equal names the last
    * counts.

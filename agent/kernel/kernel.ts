@@ -69,10 +69,21 @@ export function kernelsEnabled(): boolean {
   return enabled;
 }
 
+/** The kernels and a memory for them; undefined where there are none. */
+export function instantiate(): { readonly exports: unknown; readonly memory: ArrayBuffer } | undefined {
+  if (!kernelsEnabled()) return undefined;
+  const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES });
+  const { exports } = new WebAssembly.Instance(module as WebAssembly.Module, { env: { memory } });
+  return { exports, memory: memory.buffer };
+}
+
 /** An instance for the caller alone until it gives it back; undefined where there are no kernels. */
 export function takeKernel(): Kernel | undefined {
   if (!kernelsEnabled()) return undefined;
-  return free.pop() ?? new Kernel(module as WebAssembly.Module);
+  const kept = free.pop();
+  if (kept !== undefined) return kept;
+  const { exports, memory } = instantiate() as NonNullable<ReturnType<typeof instantiate>>;
+  return new Kernel(exports as Exports, memory);
 }
 
 export function giveKernel(kernel: Kernel): void {
@@ -97,17 +108,15 @@ export class Kernel {
   #history = 0;
   #layout: RowLayout | undefined;
 
-  constructor(compiled: WebAssembly.Module) {
-    const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES });
-    const { exports } = new WebAssembly.Instance(compiled, { env: { memory } });
-    this.#exports = exports as Exports;
+  constructor(exports: Exports, memory: ArrayBuffer) {
+    this.#exports = exports;
     const { COLUMNS, HISTORY_BYTES, INPUT, INPUT_BYTES, MAX_MEMBERS, MAX_ROWS, MEMBERS } = this.#exports;
     const { MEMORY_BYTES, OUTPUT, PIECE_BYTES, PROGRAM, PROGRAM_BYTES, WINDOW } = this.#exports;
     if (MEMORY_BYTES.value > PAGES * PAGE_BYTES) throw new Error(`kernels need ${MEMORY_BYTES.value} bytes`);
-    this.#bytes = Buffer.from(memory.buffer);
-    this.#words = new Uint32Array(memory.buffer);
+    this.#bytes = Buffer.from(memory);
+    this.#words = new Uint32Array(memory);
     this.#program = { at: PROGRAM.value, bytes: PROGRAM_BYTES.value };
-    this.#columns = new Columns(memory.buffer, {
+    this.#columns = new Columns(memory, {
       columns: COLUMNS.value,
       rows: MAX_ROWS.value,
       members: MEMBERS.value,

@@ -13,11 +13,12 @@ export interface Format {
   /** A new batch begins: nothing that was written into the last one's bytes is there any more. */
   begin(): void;
   /**
-   * Adds the members that it finds in the message rows.bytes[from, to) to `fields`; text that is no JSON as it stands is
-   * written as JSON behind `rows.used`. What a format has as the message's own text is a member named `message`.
+   * Adds the members that it finds in the row's message, rows.bytes[from, to), to `fields`; text that is no JSON as it
+   * stands is written as JSON behind `rows.used`. What a format has as the message's own text is a member named `message`.
+   * Rows come in their order, and none is rewritten before its turn.
    * @returns false when the message is none of the format; what was added by then is the caller's to take back.
    */
-  parse(rows: Rows, from: number, to: number, fields: Fields): boolean;
+  parse(rows: Rows, from: number, to: number, fields: Fields, row: number): boolean;
   /** Names that stand for the message, and for the severity, where the configuration has no other. */
   readonly messageAlias?: string;
   readonly severityName?: string;
@@ -26,6 +27,16 @@ export interface Format {
   /** Of the last message: where it stands as one JSON object with exactly the members added; from > to when it does not. */
   readonly objectFrom?: number;
   readonly objectTo?: number;
+  /** Of the last message: numbers of its members' names from `firstName` on. undefined where it has none. */
+  readonly names?: NameNumbers | undefined;
+  readonly firstName?: number;
+}
+
+/** Names by numbers, which are below `maxNames` and stay the same for a `generation`; with ESCAPED of kernel/json.ts. */
+interface NameNumbers {
+  readonly generation: number;
+  readonly maxNames: number;
+  readonly names: Uint16Array;
 }
 
 /**

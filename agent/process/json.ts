@@ -1,10 +1,11 @@
 /**
  * JSON: messages that are JSON objects. Their members become fields where they stand; only what can't stand in somebody
- * else's JSON is copied and repaired (see members.ts).
+ * else's JSON is copied and repaired (see members.ts). With kernels a batch is read at once, and what they leave is read
+ * as without.
  */
 import type { Rows } from "../batch.ts";
 import type { Fields } from "../fields.ts";
-import { CLOSE_BRACE, OPEN_BRACE } from "../parse/ascii.ts";
+import { ASK, type JsonObjects, jsonObjects, mayBeObject, OBJECT } from "../kernel/json.ts";
 import { type Format, MOST_MEMBERS } from "./format.ts";
 import { Members } from "./members.ts";
 
@@ -19,15 +20,37 @@ export class JsonFormat implements Format {
   readonly unique = true;
   objectFrom = 1;
   objectTo = 0;
+  names: JsonObjects | undefined;
+  firstName = 0;
+  #objects: JsonObjects | undefined;
+  /** Rows before it have been read by the kernel. */
+  #readTo = 0;
 
-  begin(): void {}
+  begin(): void {
+    this.#objects = jsonObjects();
+    this.#readTo = 0;
+  }
 
-  parse(rows: Rows, from: number, to: number, fields: Fields): boolean {
-    // A message that is an object mostly begins and ends with it: the others are told by two bytes.
-    const first = rows.bytes[from]!;
-    if (from >= to || (first !== OPEN_BRACE && first > 0x20)) return false;
-    const last = rows.bytes[to - 1]!;
-    if (last !== CLOSE_BRACE && last > 0x20) return false;
+  parse(rows: Rows, from: number, to: number, fields: Fields, row: number): boolean {
+    if (!mayBeObject(rows.bytes, from, to)) return false;
+    const objects = this.#objects;
+    this.names = undefined;
+    if (objects === undefined) return this.#parse(rows, from, to, fields);
+    if (row >= this.#readTo) this.#readTo = objects.read(rows, row);
+    const what = objects.what(row);
+    if (what === ASK) return this.#parse(rows, from, to, fields);
+    const count = objects.count(row);
+    if (what !== OBJECT || objects.depth(row) > DEEPEST || count > MOST_MEMBERS) return false;
+    this.objectFrom = objects.objectFrom(row);
+    this.objectTo = objects.objectTo(row);
+    this.names = objects;
+    this.firstName = objects.first(row);
+    fields.addAll(objects.table, this.firstName, count);
+    return true;
+  }
+
+  /** Without kernels. */
+  #parse(rows: Rows, from: number, to: number, fields: Fields): boolean {
     const members = this.#members;
     if (!members.scan(rows.bytes, from, to)) return false;
     if (members.depth > DEEPEST || members.count > MOST_MEMBERS) return false;

@@ -9,6 +9,7 @@
  */
 import { type Batch, DROPPED, type Rows, SUMMARY, TRUNCATED, UNPARSED } from "../batch.ts";
 import type { Fields } from "../fields.ts";
+import { ESCAPED } from "../kernel/json.ts";
 import { CLOSE_BRACE, COLON, COMMA, OPEN_BRACE, QUOTE } from "../parse/ascii.ts";
 import { unescapeJson } from "../parse/unescape.ts";
 import { appendBytes, type Format } from "./format.ts";
@@ -39,6 +40,11 @@ const MAX_MEMBERS = 10_000;
 /** Columns of the fields' table. */
 const WIDTH = 4;
 
+/** What names are: looked at; one that the configuration names; one that collides with a record's own. */
+const SEEN = 1;
+const NAMED = 2;
+const COLLIDING = 4;
+
 export class Structured implements Processor {
   readonly name: string;
   /** Since construction: messages that were none of the format, and times that could not be read. */
@@ -58,6 +64,9 @@ export class Structured implements Processor {
   readonly #severityKey: Buffer;
   readonly #names: Names;
   readonly #moment = new Moment();
+  /** What names are, by number, for a generation of these. */
+  #kinds = new Uint8Array(0);
+  #generation = 0;
 
   constructor(
     name: string,
@@ -98,7 +107,7 @@ export class Structured implements Processor {
 
   #structure(rows: Rows, row: number, fields: Fields): boolean {
     const mark = fields.used;
-    if (!this.#format.parse(rows, rows.from[row]!, rows.to[row]!, fields)) {
+    if (!this.#format.parse(rows, rows.from[row]!, rows.to[row]!, fields, row)) {
       fields.used = mark;
       return false;
     }
@@ -107,9 +116,11 @@ export class Structured implements Processor {
       return false;
     }
     const found = fields.used;
-    this.#take(rows, row, fields, mark);
-    if (this.#root) this.#sortOut(rows, fields, mark);
-    else this.#wrap(rows, fields, mark, fields.used === found);
+    const kinds = this.#kindsOf(rows, fields, mark);
+    if ((kinds & NAMED) !== 0) this.#take(rows, row, fields, mark);
+    if (this.#root) {
+      if ((kinds & COLLIDING) !== 0) this.#sortOut(rows, fields, mark);
+    } else this.#wrap(rows, fields, mark, fields.used === found);
     if (fields.used === mark) return true;
     if (this.#format.unique !== true || fields.count[row]! > 0) fields.assign(rows.bytes, row, mark);
     else {
@@ -117,6 +128,33 @@ export class Structured implements Processor {
       fields.count[row] = fields.used - mark;
     }
     return true;
+  }
+
+  /** What there is among the names of the members since `mark`. Names that have numbers are looked at once. */
+  #kindsOf(rows: Rows, fields: Fields, mark: number): number {
+    const { names: numbers, firstName = 0 } = this.#format;
+    if (numbers === undefined) return NAMED | COLLIDING;
+    if (numbers.generation !== this.#generation) {
+      this.#generation = numbers.generation;
+      if (this.#kinds.length < numbers.maxNames) this.#kinds = new Uint8Array(numbers.maxNames);
+      else this.#kinds.fill(0);
+    }
+    const kinds = this.#kinds;
+    const { names } = numbers;
+    let all = 0;
+    for (let member = mark, at = firstName; member < fields.used; member++, at++) {
+      const name = names[at]! & ~ESCAPED;
+      if (kinds[name] === 0) kinds[name] = this.#kindOf(rows, fields, member);
+      all |= kinds[name]!;
+    }
+    return all;
+  }
+
+  #kindOf(rows: Rows, fields: Fields, member: number): number {
+    const keys = [this.#messageKey, this.#messageAlias, this.#severityKey, this.#timeKey];
+    const named = keys.some((key) => isNamed(rows, fields, member, key)) ? NAMED : 0;
+    const collide = collides(rows.bytes, fields.nameFrom(member), fields.nameTo(member)) ? COLLIDING : 0;
+    return SEEN | named | collide;
   }
 
   /** Takes out the members that become the record's message, time and severity. */
@@ -130,17 +168,24 @@ export class Structured implements Processor {
     }
     this.#taken.fill(0);
     for (let member = mark; member < fields.used; member++) {
-      if (!this.#isTaken(rows, row, fields, member)) moveMember(fields, member, kept++);
+      if (!this.#isTaken(rows, row, fields, member, member - mark)) moveMember(fields, member, kept++);
     }
     fields.used = kept;
   }
 
-  #isTaken(rows: Rows, row: number, fields: Fields, member: number): boolean {
+  /** @param index of the member among those of the row. */
+  #isTaken(rows: Rows, row: number, fields: Fields, member: number, index: number): boolean {
     const valueFrom = fields.valueFrom(member);
     const valueTo = fields.valueTo(member);
     if (this.#taken[0] === 0 && isNamed(rows, fields, member, this.#messageName)) {
       if (rows.bytes[valueFrom] !== QUOTE) return false;
       this.#taken[0] = 1;
+      const { names: numbers, firstName = 0 } = this.#format;
+      if (numbers !== undefined && (numbers.names[firstName + index]! & ESCAPED) === 0) {
+        rows.from[row] = valueFrom + 1;
+        rows.to[row] = valueTo - 1;
+        return true;
+      }
       rows.reserve(valueTo - valueFrom);
       const length = unescapeJson(rows.bytes, valueFrom + 1, valueTo - 1, rows.used);
       rows.from[row] = rows.used;

@@ -5,8 +5,10 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { checkFormats, checkJson, checkStructured } from "../support/twins.ts";
+import { switchKernels } from "../../agent/kernel/kernel.ts";
+import { checkFormats, checkJson, checkObjects, checkStructured } from "../support/twins.ts";
 
+switchKernels(true);
 const tests = join(import.meta.dirname, "..");
 const minutes = Number(process.argv[2] ?? "1");
 const seed = Number(process.argv[3] ?? Date.now() % 2 ** 31);
@@ -111,7 +113,12 @@ function anyText(): string {
   return text;
 }
 
-const TARGETS = { json: checkJson, formats: checkFormats, structured: checkStructured };
+const TARGETS = {
+  json: checkJson,
+  objects: (text: string) => checkObjects([text, anyText().toWellFormed(), text, `${text} `]),
+  formats: checkFormats,
+  structured: checkStructured,
+};
 
 let finds = 0;
 for (const [name, check] of Object.entries(TARGETS)) {

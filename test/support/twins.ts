@@ -1,6 +1,7 @@
 /** Parsers held to their slow twins, on one input: for property tests and for fuzzing. They throw where the two differ. */
 import assert from "node:assert/strict";
 import { Rows } from "../../agent/batch.ts";
+import { ASK, ESCAPED, jsonObjects, OBJECT } from "../../agent/kernel/json.ts";
 import type { Format } from "../../agent/process/format.ts";
 import { JsonFormat } from "../../agent/process/json.ts";
 import { KlogFormat } from "../../agent/process/klog.ts";
@@ -9,7 +10,8 @@ import { Members } from "../../agent/process/members.ts";
 import { ApacheFormat, NginxFormat } from "../../agent/process/web.ts";
 import { access, klog, logfmt, type Member } from "../reference/formats.ts";
 import { depthOf, isObject, keep } from "../reference/json.ts";
-import { origin } from "./rows.ts";
+import { withKernels } from "./kernels.ts";
+import { origin, rowsOf } from "./rows.ts";
 import { generationOf } from "./scanning.ts";
 import { structure } from "./structuring.ts";
 
@@ -33,6 +35,41 @@ export function checkJson(text: string): void {
   assert.equal(new Set(Array.from({ length: members.count }, (_, i) => members.name(i))).size, members.count);
 }
 
+/** What the kernel says of messages is what the twin says, or that the twin should be asked. @returns what it said. */
+export function checkObjects(texts: readonly string[]): number[] {
+  const rows = rowsOf(texts);
+  const objects = jsonObjects();
+  assert.ok(objects !== undefined, "there are kernels");
+  const said: number[] = [];
+  for (let row = 0, read = 0; row < rows.rows; row++) {
+    if (row === read) read = objects.read(rows, row);
+    const what: number = objects.what(row);
+    said.push(what);
+    if (what === ASK) continue;
+    const isObject = members.scan(rows.bytes, rows.from[row]!, rows.to[row]!);
+    assert.equal(what === OBJECT, isObject, texts[row]);
+    if (!isObject) continue;
+    assert.ok(members.isClean(members.from, members.to));
+    assert.deepEqual(
+      [objects.objectFrom(row), objects.objectTo(row), objects.depth(row), objects.count(row)],
+      [members.from, members.to, members.depth, members.count],
+    );
+    const numbers = new Map<number, string>();
+    for (let member = 0; member < members.count; member++) {
+      const at: number = objects.first(row) + member;
+      const wanted = [members.start[member]! + 1, members.nameEnd[member], members.valueFrom[member]];
+      assert.deepEqual([...objects.table.subarray(at * 4, at * 4 + 4)], [...wanted, members.valueTo[member]]);
+      const value = rows.bytes.toString("latin1", members.valueFrom[member], members.valueTo[member]);
+      const number: number = objects.names[at]!;
+      assert.equal((number & ESCAPED) !== 0, value.startsWith('"') && value.includes("\\"));
+      const name = numbers.get(number & ~ESCAPED);
+      assert.equal(name, undefined, "names of an object differ, and so do their numbers");
+      numbers.set(number & ~ESCAPED, members.name(member));
+    }
+  }
+  return said;
+}
+
 const TWINS: readonly [make: () => Format, twin: (text: string) => Member[] | undefined][] = [
   [() => new LogfmtFormat(), logfmt],
   [() => new KlogFormat(), klog],
@@ -52,7 +89,7 @@ export function checkFormats(text: string): void {
     const fields = rows.members();
     const format = make();
     format.begin();
-    const found = format.parse(rows, 1, to, fields);
+    const found = format.parse(rows, 1, to, fields, 0);
     const wanted = twin(well);
     if (wanted === undefined && format instanceof ApacheFormat && well.startsWith("[")) continue;
     assert.equal(found, wanted !== undefined, `${format.constructor.name}: ${JSON.stringify(well)}`);
@@ -78,6 +115,8 @@ export function checkStructured(text: string): void {
   for (const Kind of ALL)
     for (const options of OPTIONS) {
       const { rows } = structure(new Kind(), [text, "between", text], options);
+      const twin = withKernels(false, () => structure(new Kind(), [text, "between", text], options).rows);
+      assert.deepEqual(rows, twin);
       const [first, , again] = rows;
       assert.equal(first?.fields, again?.fields);
       assert.equal(first?.message, again?.message);

@@ -6,6 +6,19 @@ import { clearPlaces } from "./match";
 export { beginDeflate, deflate } from "./deflate";
 export { encodedTo, encodeRows, stopped } from "./encode";
 export {
+  FOUND,
+  FOUND_NAMES,
+  forgetNames,
+  MAX_FOUND,
+  MAX_NAMES,
+  MAX_OBJECTS,
+  names,
+  ROWS,
+  scanObjects,
+  TEXT,
+  TEXT_BYTES,
+} from "./json";
+export {
   COLUMNS,
   HISTORY_BYTES,
   INPUT,
