@@ -3,9 +3,10 @@ import type { Batch, Rows } from "../batch.ts";
 import { wanted } from "./match.ts";
 import { type Match, OUT, type Processor } from "./processor.ts";
 
-/** Drops the rows that match, or (`keep`) those that don't. */
+/** Drops the rows that match, or (`keep`) those that don't; none of which it is not known. */
 export class Filter implements Processor {
   readonly name: string;
+  readonly counts = { undecided: 0 };
   readonly #match: Match | undefined;
   /** What a match must say for the row to be dropped. */
   readonly #drops: boolean;
@@ -22,7 +23,9 @@ export class Filter implements Processor {
     if (want === !this.#drops) return;
     for (let row = 0; row < rows.rows; row++) {
       if (((rows.flags[row] as number) & OUT) !== 0) continue;
-      if ((typeof want === "boolean" ? want : want(row)) === this.#drops) rows.drop(row, this.name);
+      const matches = typeof want === "boolean" ? want : want(row);
+      if (matches === this.#drops) rows.drop(row, this.name);
+      else if (matches === undefined) this.counts.undecided++;
     }
   }
 }

@@ -8,7 +8,7 @@
 import picomatch from "picomatch";
 import { type Batch, SEVERITIES, STDERR } from "../batch.ts";
 import type { Origin } from "../pods/origin.ts";
-import { isPattern, messageText, type Pattern, parsePattern } from "./pattern.ts";
+import { isPattern, type Pattern, parsePattern } from "./pattern.ts";
 import type { Match } from "./processor.ts";
 
 /** As in the configuration, lists made of single values. */
@@ -45,7 +45,7 @@ export function compileMatch(conditions: Conditions | undefined): Match | undefi
   return origin.length === 0 && row.length === 0 ? undefined : new CompiledMatch(origin, row);
 }
 
-type RowTest = (batch: Batch, row: number) => boolean;
+type RowTest = (batch: Batch, row: number) => boolean | undefined;
 
 function rowTests({ stream, severity, message }: Conditions): RowTest[] {
   const tests: RowTest[] = [];
@@ -60,8 +60,7 @@ function rowTests({ stream, severity, message }: Conditions): RowTest[] {
     tests.push((batch, row) => allowed[batch.severity?.[row] ?? 0] === true);
   }
   if (message !== undefined && message.length > 0) {
-    const test = anyOf(message, textTest);
-    tests.push((batch, row) => test(messageText(batch, row)));
+    tests.push(messageTest(message));
   }
   return tests;
 }
@@ -85,14 +84,42 @@ class CompiledMatch implements Match {
     return decided && this.#row.length > 0 ? undefined : decided;
   }
 
-  ofRow(batch: Batch, row: number): boolean {
-    for (const test of this.#row) if (!test(batch, row)) return false;
-    return true;
+  ofRow(batch: Batch, row: number): boolean | undefined {
+    let all: boolean | undefined = true;
+    for (const test of this.#row) {
+      const holds = test(batch, row);
+      if (holds === false) return false;
+      if (holds === undefined) all = undefined;
+    }
+    return all;
   }
 }
 
-/** For every row of a batch that `match` wants. */
-export function wanted(match: Match | undefined, batch: Batch): ((row: number) => boolean) | boolean {
+/** Of the message, by patterns. undefined where it depends on one that can't tell. */
+function messageTest(list: readonly string[]): RowTest {
+  const compile = (negated: boolean): Pattern[] =>
+    list.filter((text) => text.startsWith("!") === negated).map((text) => parsePattern(text.replace(/^!/, "")));
+  const yes = compile(false);
+  const no = compile(true);
+  const any = (patterns: readonly Pattern[], batch: Batch, row: number): boolean | undefined => {
+    let found: boolean | undefined = false;
+    for (const pattern of patterns) {
+      const fits = pattern.test(batch.bytes, batch.from[row]!, batch.to[row]!);
+      if (fits === true) return true;
+      if (fits === undefined) found = undefined;
+    }
+    return found;
+  };
+  return (batch, row) => {
+    const wants = yes.length === 0 ? true : any(yes, batch, row);
+    if (wants === false) return false;
+    const forbids = any(no, batch, row);
+    return forbids === true ? false : wants === undefined || forbids === undefined ? undefined : true;
+  };
+}
+
+/** Which rows of a batch `match` wants: all, none, or what it says of each. */
+export function wanted(match: Match | undefined, batch: Batch): ((row: number) => boolean | undefined) | boolean {
   const decided = match === undefined ? true : match.ofOrigin(batch.origin);
   return decided ?? ((row) => (match as Match).ofRow(batch, row));
 }
@@ -107,8 +134,12 @@ function anyOf<T>(list: readonly string[], compile: (text: string) => Test<T>): 
 /** A pattern or a glob. What is not there (undefined) fits neither. */
 function textTest(text: string): Test<string | undefined> {
   if (isPattern(text)) {
-    const pattern: Pattern = parsePattern(text);
-    return (value) => value !== undefined && pattern.test(value);
+    const pattern = parsePattern(text);
+    return (value) => {
+      if (value === undefined) return false;
+      const bytes = Buffer.from(value);
+      return pattern.test(bytes, 0, bytes.length) === true;
+    };
   }
   const glob = globTest(text);
   return (value) => value !== undefined && (value === text || glob(value));

@@ -2,26 +2,28 @@
  * Patterns: regular expressions of users, in time linear in the text whatever they are. Written /SOURCE/FLAGS, flags i
  * and m, in RE2's syntax; lookaheads, lookbehinds and backreferences are not available, since nothing bounds them.
  *
- * Figures, Node 24, lines of 90 bytes, CPU-seconds per GB (those of the engine in use: `node test/bench/process.bench.ts`):
- *   test:     built-in 2-3, RE2JS 3-12 (its DFA), V8's own linear engine 120
- *   captures: built-in 2, RE2JS 80-95
- * Native re2 costs as much as RE2JS by conversions, and is one more binary for each platform. V8's fallback to its linear
- * engine on excessive backtracking does not see quadratic patterns: one ran for 90 seconds on a line of 1 MiB. So RE2JS
- * does it; what can't backtrack at all (`isPlain`) takes the built-in engine, which then is as safe and four times faster.
+ * RE2JS compiles them, an automaton of our own runs them over the bytes (automaton.ts): its answers are RE2's, and where it
+ * takes too much time it says that it doesn't know. What can't backtrack at all (`isPlain`) is tested by the built-in
+ * engine, which then is as safe, and as fast.
+ *
+ * Figures, Node 24, lines of 130 bytes, CPU-seconds per GB:
+ *   test:             built-in 1.1, automaton 1-4, RE2JS 1.3-7
+ *   matches, groups:  built-in 1-2, automaton 2-8, RE2JS 60-95
+ * A line of 1 MiB takes the automaton 45 ms at most, and RE2JS 300 ms or, with patterns that have too many states for it,
+ * seconds. Native re2 costs as much as RE2JS by conversions; V8's own linear engine tests at 120, and as a fallback does
+ * not see quadratic patterns: one ran for 90 seconds on a line of 1 MiB.
  */
 import { RE2JS } from "re2js";
-import type { Batch } from "../batch.ts";
+import { Automaton } from "./automaton.ts";
+import { Program } from "./program.ts";
 
 /** Not a pattern; the message is a sentence for the user. */
 export class PatternError extends Error {
   override name = "PatternError";
 }
 
-/**
- * Finding captures and every match costs up to 0.3 us a character: of longer messages only so many characters are looked
- * at for captures (20 ms).
- */
-const MAX_CAPTURE_CHARACTERS = 64 * 1024;
+/** Instructions of a program: what one new state costs grows with it. */
+const MAX_SIZE = 5000;
 
 const FLAGS: Readonly<Record<string, number>> = { i: RE2JS.CASE_INSENSITIVE, m: RE2JS.MULTILINE };
 
@@ -30,11 +32,15 @@ export interface Pattern {
   readonly text: string;
   /** Names of its groups, in order. */
   readonly groups: readonly string[];
-  test(text: string): boolean;
-  /** The first match's named groups; undefined when there is none. A group that took no part is undefined. */
-  capture(text: string): Readonly<Record<string, string | undefined>> | undefined;
-  /** Spans [from, to) in the text from an index on, one after the other, none empty. */
-  spans(text: string, from: number): Iterable<readonly [from: number, to: number]>;
+  /** Whether any of bytes[from, to), well-formed UTF-8, matches; undefined: nobody knows, it would take too long. */
+  test(bytes: Buffer, from: number, to: number): boolean | undefined;
+  /**
+   * Where the groups of the first match begin and end, two places for each of `groups`, -1 for one that took no part.
+   * Scratch memory: it is valid until the next call. undefined: there is none, or nobody knows.
+   */
+  capture(bytes: Buffer, from: number, to: number): Int32Array | undefined;
+  /** Where all matches begin and end, but empty ones, as Automaton.spans tells; undefined: nobody knows. */
+  spans(bytes: Buffer, from: number, to: number): number[] | undefined;
 }
 
 /** Whether a text is written as a pattern. */
@@ -66,38 +72,53 @@ export function parsePattern(text: string): Pattern {
       `not a pattern: ${error instanceof Error ? error.message.replace(/^error parsing regexp: /, "") : String(error)}`,
     );
   }
+  const size = engine.programSize();
+  if (size > MAX_SIZE)
+    throw new PatternError(
+      `the pattern is too large: it has ${size} steps once its repetitions are written out, at most ${MAX_SIZE} are allowed`,
+    );
   return new CompiledPattern(text, engine, isPlain(source, flags) ? new RegExp(source, flags) : undefined);
 }
 
 class CompiledPattern implements Pattern {
   readonly text: string;
   readonly groups: readonly string[];
-  readonly #engine: RE2JS;
+  readonly #automaton: Automaton;
   readonly #plain: RegExp | undefined;
+  /** Of all groups, in the pattern's order. */
+  readonly #places: Int32Array;
+  /** Of those that have names. */
+  readonly #named: Int32Array;
+  readonly #numbers: readonly number[];
 
   constructor(text: string, engine: RE2JS, plain: RegExp | undefined) {
+    const named = engine.namedGroups() as Readonly<Record<string, number>>;
     this.text = text;
-    this.groups = Object.keys(engine.namedGroups());
-    this.#engine = engine;
+    this.groups = Object.keys(named);
+    this.#numbers = Object.values(named);
+    this.#automaton = new Automaton(new Program(engine));
     this.#plain = plain;
+    this.#places = new Int32Array(2 * (engine.groupCount() + 1));
+    this.#named = new Int32Array(2 * this.groups.length);
   }
 
-  test(text: string): boolean {
-    return this.#plain === undefined ? this.#engine.test(text) : this.#plain.test(text);
+  test(bytes: Buffer, from: number, to: number): boolean | undefined {
+    if (this.#plain !== undefined) return this.#plain.test(bytes.toString("utf8", from, to));
+    return this.#automaton.test(bytes, from, to);
   }
 
-  capture(text: string): Readonly<Record<string, string | undefined>> | undefined {
-    if (text.length > MAX_CAPTURE_CHARACTERS || !this.#engine.test(text)) return undefined;
-    return (this.#engine.exec(text) as RegExpExecArray | null)?.groups;
-  }
-
-  *spans(text: string, from: number): Generator<readonly [number, number]> {
-    const matcher = this.#engine.matcher(text);
-    for (let at = from; at <= text.length && matcher.find(at); ) {
-      const [start, end] = [matcher.start(), matcher.end()];
-      if (end > start) yield [start, end];
-      at = end > start ? end : end + 1;
+  capture(bytes: Buffer, from: number, to: number): Int32Array | undefined {
+    if (this.#automaton.capture(bytes, from, to, this.#places) !== true) return undefined;
+    for (let i = 0; i < this.#numbers.length; i++) {
+      const number = this.#numbers[i]!;
+      this.#named[2 * i] = this.#places[2 * number]!;
+      this.#named[2 * i + 1] = this.#places[2 * number + 1]!;
     }
+    return this.#named;
+  }
+
+  spans(bytes: Buffer, from: number, to: number): number[] | undefined {
+    return this.#automaton.spans(bytes, from, to);
   }
 }
 
@@ -137,14 +158,4 @@ export function isPlain(source: string, flags: string): boolean {
   let ways = 1;
   for (const [group] of rest.matchAll(/\([^()]*\)|\|/g)) ways *= (group.match(/\|/g)?.length ?? 0) + 1;
   return ways <= MAX_WAYS;
-}
-
-/** The message of a row as text, for patterns. */
-export function messageText(batch: Batch, row: number): string {
-  return batch.bytes.toString("utf8", batch.from[row], batch.to[row]);
-}
-
-/** A pattern as a test of messages in bytes. */
-export function messageTest(pattern: Pattern): (bytes: Buffer, from: number, to: number) => boolean {
-  return (bytes, from, to) => pattern.test(bytes.toString("utf8", from, to));
 }

@@ -16,7 +16,7 @@ import { KlogFormat } from "./klog.ts";
 import { LogfmtFormat } from "./logfmt.ts";
 import { compileMatch } from "./match.ts";
 import { Multiline } from "./multiline.ts";
-import { messageTest, parsePattern } from "./pattern.ts";
+import { type Pattern, parsePattern } from "./pattern.ts";
 import { presetTrace } from "./presets.ts";
 import type { Match, Processor, Step } from "./processor.ts";
 import { Redact } from "./redact.ts";
@@ -148,14 +148,18 @@ function stepOf(config: ProcessorConfig, match: Match | undefined, maxRecordByte
   const { multiline, json, parse, severity, sample, throttle, redact, fields } = config;
   if (multiline !== undefined) {
     const { preset, start = "", timeout, maxLines } = multiline;
-    const joiner = preset === undefined ? new Starts(messageTest(parsePattern(start))) : presetTrace(preset);
+    const joiner = preset === undefined ? new Starts(parsePattern(start)) : presetTrace(preset);
     return {
       name: "multiline",
       create: () => new Multiline(joiner, { timeout, maxLines, maxBytes: maxRecordBytes }, match),
     };
   }
   if (json !== undefined) return structured("json", () => formatOf("json", undefined), json, match);
-  if (parse !== undefined) return structured("parse", () => formatOf(parse.format, parse.pattern), parse, match);
+  if (parse !== undefined) {
+    // One for all containers, since it grows with what it has seen.
+    const pattern = parse.pattern === undefined ? undefined : parsePattern(parse.pattern);
+    return structured("parse", () => formatOf(parse.format, pattern), parse, match);
+  }
   if (severity !== undefined)
     return shared(new SeverityFinder(severity.default as SeverityName, severity.stderr as SeverityName, match));
   if (sample !== undefined) return shared(new Sample(sample.rate, match));
@@ -187,13 +191,14 @@ function structured(name: string, format: () => Format, options: StructuredOptio
 
 function formatOf(
   format: "json" | "logfmt" | "klog" | "apache" | "nginx" | "regex",
-  pattern: string | undefined,
+  pattern: Pattern | undefined,
 ): Format {
   switch (format) {
     case "json":
       return new JsonFormat();
     case "regex":
-      return new RegexFormat(parsePattern(pattern ?? ""));
+      if (pattern === undefined) throw new Error("a format of a pattern without one");
+      return new RegexFormat(pattern);
     case "logfmt":
       return new LogfmtFormat();
     case "klog":

@@ -67,6 +67,6 @@ export interface Step {
 export interface Match {
   /** For all rows of an origin: true, false, or undefined where it depends on the row. */
   ofOrigin(origin: Origin): boolean | undefined;
-  /** Of one row, where `ofOrigin` said undefined. */
-  ofRow(batch: Batch, row: number): boolean;
+  /** Of one row, where `ofOrigin` said undefined. undefined where a pattern can't tell in the time that it has. */
+  ofRow(batch: Batch, row: number): boolean | undefined;
 }

@@ -2,10 +2,12 @@
  * Redact: replaces secrets in messages and in the strings of parsed fields, before any output sees them. Never in the
  * origin, nor in the names of fields.
  *
- * Promises: what is replaced is replaced in whole; nothing else changes. Users' patterns can't hang the agent: a message
- * on which they spend more than 40 ms is closed there, its rest replaced by the same words and counted.
+ * Promises: what is replaced is replaced in whole; nothing else changes. A text that a pattern matches more than 50,000
+ * times is closed there: its rest is replaced by the same words, and counted. So is all of a text that a pattern can't
+ * decide in the time that it has.
  */
 import type { Rows } from "../batch.ts";
+import { MAX_SPANS } from "./automaton.ts";
 import { wanted } from "./match.ts";
 import type { Pattern } from "./pattern.ts";
 import { type Match, OUT, type Processor } from "./processor.ts";
@@ -20,7 +22,6 @@ export interface RedactOptions {
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const MINUS = 0x2d;
-const MAX_MS = 40;
 
 export class Redact implements Processor {
   readonly name = "redact";
@@ -44,7 +45,7 @@ export class Redact implements Processor {
     const want = wanted(this.#match, rows);
     if (want === false) return;
     for (let row = 0; row < rows.rows; row++) {
-      if (((rows.flags[row] as number) & OUT) !== 0 || (want !== true && !want(row))) continue;
+      if (((rows.flags[row] as number) & OUT) !== 0 || (want !== true && want(row) === false)) continue;
       const clean = this.#cleaned(rows.bytes, rows.from[row] as number, rows.to[row] as number, this.#replacement);
       if (clean !== undefined) {
         this.counts.redacted++;
@@ -129,33 +130,13 @@ export class Redact implements Processor {
     const view = bytes.subarray(from, to);
     for (const find of this.#finders) find(view, 0, view.length, spans);
     let clean = spans.length === 0 ? undefined : replaced(view, merged(spans), replacement);
-    const patterns = this.#patterns;
-    if (patterns.length === 0) return clean;
-    let text = clean === undefined ? bytes.toString("utf8", from, to) : clean.toString();
-    for (const pattern of patterns) {
-      if (!pattern.test(text)) continue;
-      const next = this.#replaceAll(text, pattern, replacement.toString());
-      if (next === text) continue;
-      text = next;
-      clean = Buffer.from(text);
+    for (const pattern of this.#patterns) {
+      const text = clean ?? view;
+      const found = pattern.spans(text, 0, text.length);
+      if (found === undefined || found.length > 2 * MAX_SPANS) this.counts.closed++;
+      if (found?.length !== 0) clean = replaced(text, found ?? [0, text.length], replacement);
     }
     return clean;
-  }
-
-  #replaceAll(text: string, pattern: Pattern, replacement: string): string {
-    const end = performance.now() + MAX_MS;
-    let result = "";
-    let kept = 0;
-    let spans = 0;
-    for (const [from, to] of pattern.spans(text, 0)) {
-      result += text.slice(kept, from) + replacement;
-      kept = to;
-      if ((++spans & 15) === 0 && performance.now() > end) {
-        this.counts.closed++;
-        return result;
-      }
-    }
-    return result + text.slice(kept);
   }
 }
 
@@ -180,14 +161,18 @@ function merged(spans: number[]): number[] {
 }
 
 function replaced(bytes: Buffer, spans: readonly number[], replacement: Buffer): Buffer {
-  const parts: Buffer[] = [];
+  let length = bytes.length + (spans.length / 2) * replacement.length;
+  for (let i = 0; i < spans.length; i += 2) length -= spans[i + 1]! - spans[i]!;
+  const result = Buffer.allocUnsafe(length);
   let kept = 0;
+  let used = 0;
   for (let i = 0; i < spans.length; i += 2) {
-    parts.push(bytes.subarray(kept, spans[i]), replacement);
-    kept = spans[i + 1] as number;
+    used += bytes.copy(result, used, kept, spans[i]);
+    used += replacement.copy(result, used);
+    kept = spans[i + 1]!;
   }
-  parts.push(bytes.subarray(kept));
-  return Buffer.concat(parts);
+  bytes.copy(result, used, kept);
+  return result;
 }
 
 /** Puts a text behind what is used. @returns where it begins; it ends at `rows.used`. */

@@ -8,6 +8,7 @@
  * The first rule that fits counts. "start" is the state in which no group is open. A line that fits no rule ends the
  * group, and is looked at again in "start"; one that fits none there is a record of its own.
  */
+import type { Pattern } from "./pattern.ts";
 
 /** A kind of line. */
 export interface LineTest {
@@ -64,15 +65,15 @@ export class Trace implements Joiner {
   }
 }
 
-/** Groups that begin with a line of the given kind and hold all lines to the next such one. */
+/** Groups that begin with a line that fits the pattern, and hold all lines to the next such one. */
 export class Starts implements Joiner {
-  readonly #isStart: (bytes: Buffer, from: number, to: number) => boolean;
+  readonly #start: Pattern;
 
-  constructor(isStart: (bytes: Buffer, from: number, to: number) => boolean) {
-    this.#isStart = isStart;
+  constructor(start: Pattern) {
+    this.#start = start;
   }
 
   step(state: number, bytes: Buffer, from: number, to: number): number {
-    return state === 0 || !this.#isStart(bytes, from, to) ? 1 : 0;
+    return state === 0 || this.#start.test(bytes, from, to) !== true ? 1 : 0;
   }
 }

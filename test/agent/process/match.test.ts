@@ -15,7 +15,10 @@ interface Row {
   readonly severity?: SeverityName;
 }
 
-function matches(conditions: Conditions, { message = "", stderr = false, severity = "" }: Row = {}): boolean {
+function matches(
+  conditions: Conditions,
+  { message = "", stderr = false, severity = "" }: Row = {},
+): boolean | undefined {
   const rows = rowsOf([message], of);
   if (stderr) rows.flags[0] = STDERR;
   if (severity !== "") rows.severities()[0] = severityLevel(severity);
