@@ -1,5 +1,6 @@
 /** Log data made by seed: JSON application lines, access log, klog and Java traces in CRI format, as nodes really have. */
-import { closeSync, mkdirSync, openSync, symlinkSync, writeSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { closeSync, mkdirSync, openSync, readdirSync, renameSync, symlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
 
 /** A small generator of numbers that are the same on every machine (mulberry32). */
@@ -131,4 +132,15 @@ export function writeBacklog(root: string, files: number, bytes: number, format:
     symlinkSync(join(folder, "0.log"), join(root, "containers", `bench-${i}_shop_app-${id}.log`));
   }
   return total;
+}
+
+/** Rotates all of a backlog as kubelet does: each log is one compressed generation, behind it an empty live file. */
+export function packBacklog(root: string): void {
+  for (const pod of readdirSync(join(root, "pods"))) {
+    const live = join(root, "pods", pod, "app", "0.log");
+    const rotated = `${live}.20261122-000000`;
+    renameSync(live, rotated);
+    execFileSync("gzip", [rotated]);
+    closeSync(openSync(live, "w"));
+  }
 }
