@@ -70,6 +70,16 @@ const ROWS: readonly Row[] = [
   { name: "idle, 100 files", must: "0.3 %, 80 MB, start 400 ms", measure: () => idle(100) },
   { name: "idle, 1000 files", must: "1.5 %", measure: () => idle(1000) },
   { name: "10 MB/s live over 100 files", must: "10 %", measure: () => live(100, 10e6, elasticsearch) },
+  {
+    name: "200,000 lines/s, rotated at 10 MB",
+    must: "lost 0",
+    measure: () => rotating(200_000, elasticsearch, SECONDS),
+  },
+  {
+    name: "dead sink for 2 min, 10,000 lines/s",
+    must: "120 MB",
+    measure: () => rotating(10_000, () => elasticsearch("http://127.0.0.1:9"), 120),
+  },
   { name: "one line beside 50 MB/s", must: "worst 500 ms", measure: () => fairness(50e6, 0) },
   { name: "one line beside a backlog of 1 GB", must: "worst 500 ms", measure: () => fairness(0, 1e9) },
   { name: "latency at 1 MB/s, maxWait 200ms", must: "p99 500 ms", measure: () => live(10, 1e6, slow, true) },
@@ -204,6 +214,56 @@ async function live(files: number, bytesPerSecond: number, outputs: Outputs, lat
   } finally {
     await bench.close();
   }
+}
+
+/** Containers write so many lines all together, and are rotated as kubelet does; with a sink that answers, what arrives. */
+async function rotating(linesPerSecond: number, outputs: Outputs, seconds: number): Promise<string> {
+  const bench = new Bench();
+  try {
+    const node = new LogNode(bench.root);
+    const containers = Array.from({ length: FILES }, (_, i) => node.container(`storm-${i}`));
+    const agent = await bench.start(outputs, 0);
+    const { metrics } = await agent.running();
+    const begun = performance.now();
+    const sizes = containers.map(() => 0);
+    let written = 0;
+    while (performance.now() - begun < seconds * 1000) {
+      const due = Math.floor((((performance.now() - begun) / 1000) * linesPerSecond) / FILES) - written;
+      const block = Buffer.from(criLine(`a line of a storm ${"x".repeat(180)}`).repeat(due));
+      for (const [i, container] of containers.entries()) {
+        container.raw(block);
+        const size = (sizes[i] ?? 0) + block.length;
+        if (size > 10e6) container.rotate({ keep: 3 });
+        sizes[i] = size > 10e6 ? 0 : size;
+      }
+      written += due;
+      await pause(0.02);
+    }
+    const isUp = outputs(bench.url).includes(bench.url);
+    const { cpu, peakMb } = bench.usage();
+    const share = ((cpu / seconds) * 100).toFixed(0);
+    if (!isUp) return `peak ${peakMb.toFixed(0)} MB, ${share} % of a core`;
+    await quiet(metrics);
+    const lost = written * FILES - (await bench.stats()).documents;
+    return `lost ${lost} of ${written * FILES}, ${share} % of a core, peak ${peakMb.toFixed(0)} MB`;
+  } finally {
+    await bench.close();
+  }
+}
+
+/** Waits until nothing is unread and nothing pending. */
+async function quiet(metrics: string): Promise<void> {
+  await until(
+    async () => {
+      const text = await (await fetch(metrics)).text();
+      return (
+        /^tailrace_output_pending_bytes\{.*\} 0$/m.test(text) && !/^tailrace_source_lag_bytes\{.*\} [1-9]/m.test(text)
+      );
+    },
+    "all is delivered",
+    600_000,
+    1000,
+  );
 }
 
 function pause(seconds: number): Promise<void> {
