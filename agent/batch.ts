@@ -143,6 +143,16 @@ export class Rows implements Batch {
     return this.rows++;
   }
 
+  /** Makes room for more rows and returns the first one's index; the caller fills every column. */
+  addMany(count: number): number {
+    while (this.rows + count > this.#capacity) this.#grow();
+    const first = this.rows;
+    this.rows += count;
+    this.severity?.fill(0, first, this.rows);
+    this.fields?.count.fill(0, first, this.rows);
+    return first;
+  }
+
   /** The column of severities, made on first use with 0 for each row. */
   severities(): Uint8Array {
     if (this.severity !== undefined) return this.severity;

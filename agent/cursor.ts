@@ -248,6 +248,8 @@ export class Cursor {
     const lines = this.#lines;
     if (lines === undefined) return undefined;
     const time = this.lastTime;
+    if (this.#ahead === undefined && this.scanner.pendingBytes === 0 && !this.processors.mayHold)
+      return { file: lines.file, offset: lines.offset, time };
     const end = { generation: lines.file, offset: lines.offset };
     const stdout = this.#settledTo(false, end);
     const stderr = this.#settledTo(true, end);

@@ -69,10 +69,10 @@ export function kernelsEnabled(): boolean {
   return enabled;
 }
 
-/** The kernels and a memory for them; undefined where there are none. */
-export function instantiate(): { readonly exports: unknown; readonly memory: ArrayBuffer } | undefined {
+/** The kernels and a memory of so many pages for them; undefined where there are none. */
+export function instantiate(pages = PAGES): { readonly exports: unknown; readonly memory: ArrayBuffer } | undefined {
   if (!kernelsEnabled()) return undefined;
-  const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES });
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
   const { exports } = new WebAssembly.Instance(module as WebAssembly.Module, { env: { memory } });
   return { exports, memory: memory.buffer };
 }

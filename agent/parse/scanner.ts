@@ -13,6 +13,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import { type Generation, type Rows, STDERR, TRUNCATED, UNPARSED } from "../batch.ts";
+import { SCAN_CRI, SCAN_DOCKER, scanKernel } from "../kernel/scan.ts";
 import type { Place } from "../place.ts";
 import { CR, LF, NUL, OPEN_BRACE, ZERO } from "./ascii.ts";
 import { parseCri } from "./cri.ts";
@@ -28,6 +29,11 @@ export interface ScannerOptions {
   /** Of one message, before invalid UTF-8 is replaced: the rest is cut off, marked and counted. */
   maxRecordBytes: number;
 }
+
+const FORMATS = { auto: SCAN_CRI | SCAN_DOCKER, cri: SCAN_CRI, docker: SCAN_DOCKER };
+/** Where the kernel makes fewer rows than this at a time, it is asked less and less often, at least every so many lines. */
+const WORTH_ROWS = 8;
+const MOST_ODD = 64;
 
 export class Scanner {
   /** Time of the last good line. To be set by a caller that starts in the middle of a file. */
@@ -111,7 +117,30 @@ export class Scanner {
     const base = offset - from;
     let at = from;
     let skipped = skippedNuls;
+    const kernel = scanKernel();
+    // What the kernel has of the chunk, and how many lines are not worth asking it again.
+    let loadedFrom = from;
+    let loadedTo = from;
+    let patience = 0;
+    let odd = 0;
     while (at < to || (skipped > 0 && final)) {
+      if (odd > 0) odd--;
+      else if (
+        kernel !== undefined &&
+        skipped === 0 &&
+        this.#oldest.generation === undefined &&
+        base + at >= this.#passedBefore
+      ) {
+        if (at >= loadedTo || (loadedTo < to && at > loadedFrom)) {
+          loadedFrom = at;
+          loadedTo = kernel.load(rows.bytes, at, to);
+        }
+        at = kernel.scan(rows, at, FORMATS[this.#format], base, this.#maxBytes);
+        patience = kernel.scanned >= WORTH_ROWS ? 0 : Math.min(MOST_ODD, patience * 2 + 1);
+        odd = patience;
+        if (kernel.scanned > 0) this.#remember(rows);
+        if (at === to) break;
+      }
       let end = at < to ? rows.bytes.indexOf(LF, at) : -1;
       let next = end + 1;
       if (end < 0 || end >= to) end = next = to;
@@ -148,6 +177,14 @@ export class Scanner {
     while (this.#oldest.generation !== undefined) this.#close(rows, this.#oldest);
     this.#stdout.release();
     this.#stderr.release();
+  }
+
+  /** The time of the row that was added last. */
+  #remember(rows: Rows): void {
+    const last = rows.rows - 1;
+    this.lastSeconds = rows.seconds[last]!;
+    this.lastNanos = rows.nanos[last]!;
+    this.lastDigits = rows.digits[last]!;
   }
 
   /** @param missing bytes of the line, without its LF, that follow `to` and are not there. */

@@ -28,6 +28,11 @@ export class ProcessorChain {
     this.#plan = plan;
   }
 
+  /** Whether there is a processor that may hold rows back. */
+  get mayHold(): boolean {
+    return this.#holders.length > 0;
+  }
+
   /** Raw bytes of the file that stand for rows held back. */
   get pendingBytes(): number {
     let sum = 0;

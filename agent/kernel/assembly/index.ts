@@ -34,6 +34,18 @@ export {
   WINDOW,
 } from "./layout";
 export { forgetPlaces, shiftPlaces } from "./match";
+export {
+  prepareScan,
+  SCAN_COLUMNS,
+  SCAN_INPUT,
+  SCAN_INPUT_BYTES,
+  SCAN_MEMORY_BYTES,
+  SCAN_ROWS,
+  SCAN_TEXT,
+  scanLines,
+  scannedText,
+  scannedTo,
+} from "./scan";
 export { snappy } from "./snappy";
 
 /** Once for each instance, before all else. */
