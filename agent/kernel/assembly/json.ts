@@ -78,13 +78,17 @@ export function scanObjects(rows: u32, text: u32): void {
     const from = text + load<u32>(row);
     const to = text + load<u32>(row, 4);
     const first = found;
-    // A byte that nothing goes on with stands for the end, so that no step has to look for it.
-    const behind = load<u8>(to);
-    store<u8>(to, 0);
     ask = false;
     unsafe = false;
-    let what = from < to ? scanObject(row, from, to, text) : OTHER;
-    store<u8>(to, behind);
+    let what = OTHER;
+    // An empty message stands for one that is none for sure, and may not even be in the memory.
+    if (from != to) {
+      // A byte that nothing goes on with stands for the end, so that no step has to look for it.
+      const behind = load<u8>(to);
+      store<u8>(to, 0);
+      what = scanObject(row, from, to, text);
+      store<u8>(to, behind);
+    }
     // What an invalid text had that the twin should see changes nothing: it sees it all anew.
     if (ask) what = ASK;
     if ((what & 0xff) != OBJECT) found = first;

@@ -52,6 +52,19 @@ test("the twin is asked only for what is rare, whatever stands around it", () =>
   for (const [text, what] of SAID) assert.deepEqual(checkObjects([text]), [what], text);
 });
 
+test("it does not matter how far behind others a message stands", () => {
+  const object = '{"a":{"b":1},"c":"x"}';
+  const far = [..."abcdefgh"].map((letter) => letter.repeat(70_000));
+  assert.deepEqual(checkObjects([...far, object, "text", object, ...far, object]), [
+    ...far.map(() => OTHER),
+    OBJECT,
+    OTHER,
+    OBJECT,
+    ...far.map(() => OTHER),
+    OBJECT,
+  ]);
+});
+
 test("the same name is told again in whatever place it comes, and names that it only resembles are others", () => {
   const objects = jsonObjects();
   assert.ok(objects !== undefined);
