@@ -38,6 +38,10 @@ interface Build {
   readonly ldflags?: (version: string) => string;
 }
 
+/** Of a build, and how long after one that failed. */
+const TRIES = 3;
+const PAUSE_MS = 15_000;
+
 const KUBERNETES = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl"] as const;
 const VERSION = "k8s.io/component-base/version";
 
@@ -79,10 +83,11 @@ function installTools(): void {
   const packages = Object.keys(NEEDED).filter((name) => !isExecutable(name));
   if (packages.length === 0) return;
   const names = new Set(packages.map((name) => NEEDED[name] ?? ""));
-  execFileSync("apt-get", ["install", "-y", "-q", "--no-install-recommends", ...names], {
-    stdio: ["ignore", "ignore", "inherit"],
-    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-  });
+  for (const command of [["update"], ["install", "-y", "--no-install-recommends", ...names]])
+    execFileSync("apt-get", ["-q", "-o", "Acquire::Retries=3", ...command], {
+      stdio: ["ignore", "ignore", "inherit"],
+      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+    });
 }
 
 function isExecutable(name: string): boolean {
@@ -128,38 +133,57 @@ async function compile(
   mkdirSync(scratch, { recursive: true });
   say(`building ${names.join(", ")} ${version}; this happens once`);
   for (const name of names) {
+    const begun = performance.now();
     const flags = `-s -w ${ldflags?.(version) ?? ""}`.trim();
-    const args = ["-n", "10", "go", "build", "-v", "-trimpath", "-ldflags", flags, "-o", join(scratch, name)];
-    await new Promise<void>((resolve, reject) => {
-      const child = spawn("nice", [...args, packages[name] ?? ""], {
-        cwd: join(GO, module),
-        env: { ...process.env, CGO_ENABLED: "0" },
-        stdio: ["ignore", "inherit", "pipe"],
-      });
-      let built = 0;
-      let last = "";
-      const timer = setInterval(() => say(`  ${name}: ${built} packages, now ${last}`), 20_000);
-      child.stderr.setEncoding("utf8").on("data", (text: string) => {
-        for (const line of text.split("\n").filter((line) => line !== "")) {
-          // `go build -v` names each package; everything else is worth reading.
-          if (/^[\w.\-/]+$/.test(line)) {
-            built++;
-            last = line;
-          } else if (!line.startsWith("go: downloading")) say(line);
-        }
-      });
-      child.once("error", reject);
-      child.once("close", (code) => {
-        clearInterval(timer);
-        if (code === 0) resolve();
-        else reject(new Error(`go build of ${name} ended with ${code}`));
-      });
-    });
+    const args = ["build", "-v", "-trimpath", "-ldflags", flags, "-o", join(scratch, name), packages[name] ?? ""];
+    // Registries may stumble. What was fetched and compiled before is in Go's caches, so the next try goes on from there.
+    for (let tries = 1; ; tries++) {
+      const code = await go(name, module, args, say);
+      if (code === 0) break;
+      if (tries === TRIES) throw new Error(`go build of ${name} ended with ${code}, ${TRIES} times; see above why`);
+      say(`  ${name}: go build ended with ${code}; it is tried again`);
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
     // Whole or not at all: a build that is broken off must not leave half a program.
     renameSync(join(scratch, name), join(folder, name));
-    say(`  ${name}: built`);
+    say(`  ${name}: built in ${Math.round((performance.now() - begun) / 1000)} s`);
   }
   rmSync(scratch, { recursive: true });
+}
+
+/** One try of Go, at a low priority. @returns its exit status. */
+function go(name: string, module: string, args: readonly string[], say: (line: string) => void): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn("nice", ["-n", "10", "go", ...args], {
+      cwd: join(GO, module),
+      env: { ...process.env, CGO_ENABLED: "0" },
+      stdio: ["ignore", "inherit", "pipe"],
+    });
+    let built = 0;
+    let fetched = 0;
+    let last = "";
+    const timer = setInterval(
+      () => say(`  ${name}: ${fetched} modules fetched, ${built} packages compiled, the last ${last}`),
+      20_000,
+    );
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      for (const line of text.split("\n").filter((line) => line !== "")) {
+        // `go build -v` names each package; everything else is worth reading.
+        if (/^[\w.\-/]+$/.test(line)) {
+          built++;
+          last = line;
+        } else if (line.startsWith("go: downloading")) {
+          fetched++;
+          last = line.slice("go: downloading ".length);
+        } else say(line);
+      }
+    });
+    child.once("error", reject);
+    child.once("close", (code) => {
+      clearInterval(timer);
+      resolve(code ?? 1);
+    });
+  });
 }
 
 if (import.meta.main) {
