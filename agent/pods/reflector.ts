@@ -5,13 +5,13 @@
  * has expired (410), all is listed anew and what has vanished meanwhile is removed. While the server can't be reached
  * the copy stays as it is. Objects are handed on one by one; of them it keeps only the uids.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { KubernetesObject } from "@kubernetes/client-node";
 import split2 from "split2";
 import type { Clock } from "../clock.ts";
 import { errorText } from "../errors.ts";
 import { type Log, Throttle } from "../log.ts";
 import { type Api, ApiError, type Collection, type Status } from "./api.ts";
+import { Pause } from "./pause.ts";
 
 export interface Listener<T> {
   /** An object is new or has changed, or was listed again as it was. */
@@ -32,6 +32,8 @@ export interface Pace {
   /** Ceiling of the first back-off, doubled for each further one. */
   readonly initialDelayMs: number;
   readonly maxDelayMs: number;
+  /** The longest back-off while somebody waits. */
+  readonly hurriedMs: number;
   /** A missing right is looked for again after this long, or up to twice as long. */
   readonly forbiddenMs: number;
   /** A watch that lasted this long was a good one. */
@@ -44,6 +46,7 @@ const PACE: Pace = {
   listMs: 120_000,
   initialDelayMs: 1000,
   maxDelayMs: 30_000,
+  hurriedMs: 2000,
   forbiddenMs: 30_000,
   steadyMs: 5000,
 };
@@ -77,6 +80,7 @@ export class Reflector<T extends KubernetesObject> {
   readonly #log: Log;
   readonly #pace: Pace;
   readonly #throttle: Throttle;
+  readonly #pause: Pause;
   /** Objects that the listener knows. */
   #uids = new Set<string>();
   /** Where the watch goes on; "" when a list is due. */
@@ -101,6 +105,7 @@ export class Reflector<T extends KubernetesObject> {
     this.#clock = clock;
     this.#log = log.child({ resource: collection.resource });
     this.#pace = { ...PACE, ...pace };
+    this.#pause = new Pause(this.#pace.hurriedMs);
     this.#throttle = new Throttle(LOG_AGAIN_MS, () => clock.monotonic());
   }
 
@@ -124,8 +129,13 @@ export class Reflector<T extends KubernetesObject> {
       // Only a watch that lasted is a success: lists that work between watches that end at once must not spin.
       failures = this.#steady ? 0 : failures + 1;
       const ceilingMs = failures === 0 ? 0 : Math.min(maxDelayMs, initialDelayMs * 2 ** Math.min(failures - 1, 30));
-      await sleep(askedMs + ceilingMs * Math.random(), undefined, { signal }).catch(() => {});
+      await this.#pause.last(askedMs, ceilingMs * Math.random(), signal);
     }
+  }
+
+  /** Somebody waits for an object that is not known. Cheap, and to be called for as long as that is so. */
+  hurry(): void {
+    this.#pause.hurry();
   }
 
   get #steady(): boolean {

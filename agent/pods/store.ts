@@ -193,7 +193,10 @@ class PodStore implements Pods {
     const now = this.#options.clock.monotonic();
     const askedAt = this.#askedAt.get(log.uid) ?? now;
     this.#askedAt.set(log.uid, askedAt);
-    return now - askedAt >= this.#options.kubernetes.metadataTimeout;
+    if (now - askedAt >= this.#options.kubernetes.metadataTimeout) return true;
+    this.#pods?.hurry();
+    this.#namespaceWatch?.hurry();
+    return false;
   }
 
   origin(log: ContainerLog): Origin {

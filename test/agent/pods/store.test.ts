@@ -139,6 +139,23 @@ test("reading waits for an unknown pod for metadataTimeout, once, and then goes 
   await until(() => pods.origin(log).labels.app === "web", "the pod came after all");
 });
 
+test("while a pod is waited for, a server that was away for long is asked again soon", async (context) => {
+  const hourMs = 3_600_000;
+  const { server, pods } = await startFixture(context, {
+    pace: { initialDelayMs: hourMs, maxDelayMs: hourMs, hurriedMs: 5, steadyMs: hourMs },
+    kubernetes: { namespaceLabels: ["team"] },
+  });
+  await until(() => server.watches === 2, "watching");
+  await server.stop();
+  server.apply("pods", fakePod({ uid: "new" }));
+  server.apply("namespaces", { metadata: { uid: "n", name: "shop", labels: { team: "blue" } } });
+  await server.start();
+  const log = logOf("new");
+  await until(() => pods.settled(log), "the pod is known, and its namespace");
+  assert.equal(pods.origin(log).labels.app, "web");
+  assert.equal(pods.origin(log).namespaceLabels.team, "blue");
+});
+
 test("namespace labels are attached where they are asked for, and only metadata is asked for", async (context) => {
   const namespace = (team: string) => ({ metadata: { uid: "n", name: "shop", labels: { team, other: "x" } } });
   const { server, pods } = await startFixture(context, {
