@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
+import type { CoreV1EventList } from "@kubernetes/client-node";
 import { assertOrigin } from "./events.ts";
 import { expectMessages, numbered, printNumbered } from "./expect.ts";
 import { figures, theNode } from "./fixture.ts";
@@ -112,6 +113,23 @@ test("init containers, a quick Job and a static pod are not missed, and have the
   node.machine.removeStaticPod("fixed");
   await node.remove("initial");
   await node.kubectl("-n", NAMESPACE, "delete", "job", "quick");
+});
+
+test("a wrong annotation is told by an Event on its pod, and costs no record", async () => {
+  const node = theNode();
+  const { metadata, ...rest } = pod("mistaken", {
+    restartPolicy: "Never",
+    containers: [shell("main", printNumbered("mistaken", 20))],
+  });
+  await node.control.apply({ ...rest, metadata: { ...metadata, annotations: { "tailrace.io/parse": "jsn" } } });
+  const made = await node.podIn("mistaken", "Succeeded");
+  await expectMessages(node, made, "main", numbered("mistaken", 20));
+  const selector = `involvedObject.uid=${made.metadata?.uid},reason=LogAnnotationIgnored`;
+  const path = `/api/v1/namespaces/${NAMESPACE}/events?fieldSelector=${encodeURIComponent(selector)}`;
+  const event = await node.wait(async () => (await node.control.get<CoreV1EventList>(path))?.items[0], "the Event");
+  assert.equal(event.type, "Warning");
+  assert.match(event.message ?? "", /^annotation tailrace\.io\/parse is ignored: /);
+  await node.remove("mistaken");
 });
 
 test("a container that crashes again and again loses no run, though kubelet keeps but the last", async () => {
