@@ -32,6 +32,8 @@ export interface Expectation {
   readonly killed?: boolean;
   /** Records may lack the pod's labels: nobody could be asked. */
   readonly withoutLabels?: boolean;
+  /** Of the loads, for events that take long. */
+  readonly pauseMs?: number;
 }
 
 const LOADS = 2;
@@ -44,13 +46,13 @@ export async function throughEvent(
   node: TestNode,
   name: string,
   event: () => Promise<void>,
-  { killed = false, withoutLabels = false }: Expectation = {},
+  { killed = false, withoutLabels = false, pauseMs }: Expectation = {},
 ): Promise<void> {
   const begun = performance.now();
   const repeats = node.sink.repeats;
   const slug = name.replaceAll(" ", "-").toLowerCase();
   const names = Array.from({ length: LOADS }, (_, at) => `load-${slug}-${at}`);
-  await node.control.apply(...names.map(loadPod));
+  await node.control.apply(...names.map((pod) => loadPod(pod, pauseMs)));
   const pods: V1Pod[] = [];
   for (const pod of names) pods.push(await node.podIn(pod, "Running"));
   const uids = pods.map(({ metadata }) => metadata?.uid ?? "");

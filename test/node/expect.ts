@@ -4,6 +4,7 @@ import type { V1Pod } from "@kubernetes/client-node";
 import { assertOrigin } from "./events.ts";
 import type { TestNode } from "./node.ts";
 import { compare } from "./witness.ts";
+import { CRASH_LINES } from "./writers.ts";
 
 export const numbered = (word: string, count: number): string[] =>
   Array.from({ length: count }, (_, at) => `${word} ${at}`);
@@ -24,4 +25,13 @@ export async function expectMessages(
     .catch(() => {});
   assert.equal(compare(expected, node.sink.messages(uid, container)).told, "", name);
   for (const record of node.sink.of(uid, container)) assertOrigin(record, made, container);
+}
+
+/** Waits for the first runs of a pod made by `crashingPod`, and holds them to what they printed. */
+export async function expectCrashes(node: TestNode, made: V1Pod, runs: number): Promise<void> {
+  const uid = made.metadata?.uid ?? "";
+  const expected = Array.from({ length: runs }, (_, run) => numbered(`crash ${run}`, CRASH_LINES)).flat();
+  await node.wait(() => node.sink.of(uid).length >= expected.length, `${runs} runs arrive`).catch(() => {});
+  assert.equal(compare(expected, node.sink.messages(uid).slice(0, expected.length)).told, "", made.metadata?.name);
+  for (const record of node.sink.of(uid)) assertOrigin(record, made, "app");
 }

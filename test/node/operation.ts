@@ -85,7 +85,7 @@ test("promtool finds nothing wrong with the metrics, and all alerts fire when th
 test("under load the pod stays far below its memory limit", async () => {
   const node = theNode();
   const names = ["a", "b", "c", "d"].map((name) => `cost-${name}`);
-  await node.control.apply(...names.map(loadPod));
+  await node.control.apply(...names.map((name) => loadPod(name)));
   const uids = [];
   for (const name of names) uids.push((await node.podIn(name, "Running")).metadata?.uid ?? "");
   await flows(node, uids);

@@ -4,10 +4,10 @@ import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import type { CoreV1EventList } from "@kubernetes/client-node";
 import { assertOrigin } from "./events.ts";
-import { expectMessages, numbered, printNumbered } from "./expect.ts";
+import { expectCrashes, expectMessages, numbered, printNumbered } from "./expect.ts";
 import { figures, theNode } from "./fixture.ts";
 import { compare } from "./witness.ts";
-import { loadPod, NAMESPACE, pod, podSpec, SHARED, shell, staticPod } from "./writers.ts";
+import { crashingPod, loadPod, NAMESPACE, pod, podSpec, shell, staticPod } from "./writers.ts";
 
 test("applying the manifests brings a ready agent to a tainted node, whose first record is soon there", async () => {
   const node = theNode();
@@ -134,19 +134,11 @@ test("a wrong annotation is told by an Event on its pod, and costs no record", a
 
 test("a container that crashes again and again loses no run, though kubelet keeps but the last", async () => {
   const node = theNode();
-  const count = `${SHARED}/crashes`;
-  const print = `awk -v run=$n 'BEGIN { for (i = 0; i < 200; i++) print "crash " run " " i }'`;
-  const script = `n=$(cat ${count} 2>/dev/null || echo 0); echo $((n + 1)) > ${count}; ${print}; exit 1`;
-  await node.control.apply(pod("crash", { containers: [shell("app", script)] }));
+  await node.control.apply(crashingPod("crash"));
   const made = await node.wait(async () => {
     const found = await node.control.pod(NAMESPACE, "crash");
     return (found?.status?.containerStatuses?.[0]?.restartCount ?? 0) >= 3 && found;
   }, "it has restarted three times");
-  const uid = made.metadata?.uid ?? "";
-  const runs = 4;
-  await node.wait(() => node.sink.of(uid).length >= runs * 200, "all runs arrive").catch(() => {});
-  const expected = Array.from({ length: runs }, (_, run) => numbered(`crash ${run}`, 200)).flat();
-  assert.equal(compare(expected, node.sink.messages(uid).slice(0, expected.length)).told, "");
-  for (const record of node.sink.of(uid)) assertOrigin(record, made, "app");
+  await expectCrashes(node, made, 4);
   await node.remove("crash");
 });

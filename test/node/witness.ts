@@ -86,6 +86,19 @@ export function generations(namespace: string, pod: string, uid: string, contain
   return existsSync(folder) ? readdirSync(folder) : [];
 }
 
+/** Runs of one container that have begun. */
+export function runsInFiles(namespace: string, pod: string, uid: string, container: string): number {
+  const runs = generations(namespace, pod, uid, container).map((name) => Number(name.split(".")[0]) + 1);
+  return Math.max(0, ...runs);
+}
+
+/** What stands for a pod's uid in the name of its folder; "" while there is none. */
+export function uidInFiles(namespace: string, pod: string): string {
+  const prefix = `${namespace}_${pod}_`;
+  const name = readdirSync(PODS).find((name) => name.startsWith(prefix)) ?? prefix;
+  return name.slice(prefix.length);
+}
+
 /** Joins the parts that the runtime made of long lines, as bytes: it cuts within characters. */
 function parse(bytes: Buffer): string[] {
   const messages: string[] = [];

@@ -21,7 +21,7 @@ export function loadLine(run: string, n: number): string {
   return `${run} ${n} ${n % 499 === 498 ? `${LETTERS.repeat(50)} ${filler}` : filler}`;
 }
 
-/** The same in awk, 80 lines at a time, until there is the file $0. SIGTERM counts as being told to stop. */
+/** The same in awk, 80 lines each $1 microseconds, until there is the file $0. SIGTERM counts as being told to stop. */
 const LOAD = `
 run=$(cat /proc/sys/kernel/random/uuid)
 stop=
@@ -41,7 +41,7 @@ while [ -z "$stop" ] && [ ! -e "$0" ]; do
     }
   }'
   n=$((n + 80))
-  usleep 100000
+  usleep "$1"
 done
 echo "end $run $n"
 while [ -z "$stop" ]; do sleep 1; done
@@ -80,13 +80,24 @@ export function shell(name: string, script: string, ...args: string[]): V1PodSpe
   };
 }
 
-/** A pod that prints until the file `stopFile(name)` is there. */
-export function loadPod(name: string): V1Pod {
-  return pod(name, { containers: [shell("app", LOAD, stopFile(name))] }, { load: "yes" });
+/** A pod that prints until the file `stopFile(name)` is there. @param pauseMs between 80 lines and the next. */
+export function loadPod(name: string, pauseMs = 100): V1Pod {
+  return pod(name, { containers: [shell("app", LOAD, stopFile(name), String(pauseMs * 1000))] }, { load: "yes" });
 }
 
 export function stopFile(name: string): string {
   return `${SHARED}/stop-${name}`;
+}
+
+/** Of each run of a crashing pod. */
+export const CRASH_LINES = 200;
+
+/** A pod whose container prints the number of its run in each line, and fails. */
+export function crashingPod(name: string): V1Pod {
+  const count = `${SHARED}/runs-of-${name}`;
+  const print = `awk -v run=$n 'BEGIN { for (i = 0; i < ${CRASH_LINES}; i++) print "crash " run " " i }'`;
+  const script = `n=$(cat ${count} 2>/dev/null || echo 0); echo $((n + 1)) > ${count}; ${print}; exit 1`;
+  return pod(name, { containers: [shell("app", script)] });
 }
 
 /** A pod of kubelet's own, which the API server knows by its mirror only. */
