@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { basename } from "node:path";
 import type { V1Pod } from "@kubernetes/client-node";
+import type { LokiEntry } from "../real/loki.ts";
+import { assertLabels } from "./loki.ts";
 import type { TestNode } from "./node.ts";
 import {
   checkLoad,
@@ -22,6 +24,8 @@ export interface EventReport {
   readonly lost: number;
   /** Sent again under the same id, and stored once. */
   readonly repeated: number;
+  /** Of the same lines, how many Loki holds; where there is one. */
+  readonly atLoki?: number;
   /** Lines that the pod printed and the runtime did not write down. */
   readonly byRuntime: number;
   readonly seconds: number;
@@ -73,11 +77,18 @@ export async function throughEvent(
     shipped: sum(({ records }) => records.length),
     lost: sum(({ difference }) => difference.missing.length),
     repeated: node.sink.repeats - repeats,
+    ...(node.loki !== undefined && { atLoki: sum(({ entries }) => entries?.length ?? 0) }),
     byRuntime: sum(({ report }) => report.gaps),
     seconds: Math.round((performance.now() - begun) / 1000),
   });
-  for (const { pod, records, difference, report } of results) {
+  for (const { pod, written, records, entries, difference, report } of results) {
     assert.equal(difference.told, "", `${pod.metadata?.name}: files and records are equal`);
+    if (entries !== undefined) {
+      const lines = entries.map(({ line }) => line);
+      assert.equal(compare(written, lines).told, "", `${pod.metadata?.name}: files and entries at Loki are equal`);
+      const app = withoutLabels ? undefined : pod.metadata?.labels?.app;
+      for (const entry of entries) assertLabels(entry, pod, "app", app);
+    }
     assert.deepEqual(report.damaged, [], "every line is as it was printed");
     if (!killed) {
       assert.equal(report.gaps, 0, "no line is missing");
@@ -97,7 +108,10 @@ export async function flows(node: TestNode, uids: readonly string[]): Promise<vo
 
 interface LoadResult {
   readonly pod: V1Pod;
+  /** What its files hold. */
+  readonly written: readonly string[];
   readonly records: readonly Shipped[];
+  readonly entries: readonly LokiEntry[] | undefined;
   /** Between what its files hold and what was accepted. */
   readonly difference: Difference;
   readonly report: LoadReport;
@@ -120,7 +134,8 @@ async function finish(node: TestNode, name: string, pod: V1Pod): Promise<LoadRes
     written,
     records.map(({ message }) => message),
   );
-  return { pod, records, difference, report: checkLoad(written) };
+  const entries = await node.atLoki(pod, "app", written.length);
+  return { pod, written, records, entries, difference, report: checkLoad(written) };
 }
 
 /** Every record says where it comes from, and nothing else. */

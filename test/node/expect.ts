@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { V1Pod } from "@kubernetes/client-node";
 import { assertOrigin } from "./events.ts";
+import { assertLabels } from "./loki.ts";
 import type { TestNode } from "./node.ts";
 import { compare } from "./witness.ts";
 import { CRASH_LINES } from "./writers.ts";
@@ -25,6 +26,27 @@ export async function expectMessages(
     .catch(() => {});
   assert.equal(compare(expected, node.sink.messages(uid, container)).told, "", name);
   for (const record of node.sink.of(uid, container)) assertOrigin(record, made, container);
+  await expectAtLoki(node, made, container, expected);
+}
+
+/** Where there is a Loki: it has the same messages, under the pod's labels. */
+export async function expectAtLoki(
+  node: TestNode,
+  made: V1Pod,
+  container: string,
+  expected: readonly string[],
+): Promise<void> {
+  const entries = (await node.atLoki(made, container, expected.length)) ?? [];
+  if (node.loki === undefined) return;
+  assert.equal(
+    compare(
+      expected,
+      entries.map(({ line }) => line),
+    ).told,
+    "",
+    `${made.metadata?.name}/${container} at Loki`,
+  );
+  for (const entry of entries) assertLabels(entry, made, container, made.metadata?.labels?.app);
 }
 
 /** Waits for the first runs of a pod made by `crashingPod`, and holds them to what they printed. */

@@ -22,6 +22,10 @@ import { CACHE } from "./tools.ts";
 const REPOSITORY = resolve(import.meta.dirname, "..", "..");
 export const AGENT_IMAGE = "localhost/tailrace:test";
 export const POD_IMAGE = "localhost/busybox:test";
+/** As Go and images call this machine's processor, and the other one that images are published for. */
+const [NATIVE, FOREIGN] = process.arch === "arm64" ? ["arm64", "amd64"] : ["amd64", "arm64"];
+const FOREIGN_IMAGE = `localhost/tailrace-${FOREIGN}:test`;
+const FOREIGN_BASE = `localhost/base-${FOREIGN}:test`;
 const CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt";
 
 export interface Image {
@@ -31,6 +35,10 @@ export interface Image {
   readonly compressedBytes: number;
   /** Digest of the manifest. */
   readonly digest: string;
+  /** Of the processor that it is for. */
+  readonly architecture: string;
+  /** Digests, those of the base image first. */
+  readonly layers: readonly string[];
   /** Paths of all files of all layers. */
   readonly files: readonly string[];
   readonly config: ImageConfig;
@@ -50,11 +58,15 @@ interface OciManifest {
   readonly layers: readonly { readonly digest: string; readonly size: number }[];
 }
 
+export interface Images {
+  readonly agent: Image;
+  /** The product's for a processor whose programs do not run here, on a base that holds none. */
+  readonly foreign: Image;
+  readonly pod: Image;
+}
+
 /** @param folder for archives; storage and stand-ins stay in the cache. */
-export async function buildImages(
-  folder: string,
-  say: (line: string) => void,
-): Promise<{ readonly agent: Image; readonly pod: Image }> {
+export async function buildImages(folder: string, say: (line: string) => void): Promise<Images> {
   const [build, run] = bases();
   await standIn(build, say, (root) => {
     addBusybox(root, ["sh", "env", "ls", "cp", "mkdir", "rm", "cat"]);
@@ -62,25 +74,50 @@ export async function buildImages(
     addNpm(root);
   });
   await standIn(run, say, (root) => addNode(root, "/nodejs/bin/node"));
-  say("building the image");
-  await buildah(["bud", ...BUILD, ...registryAccess(folder), "-t", AGENT_IMAGE, REPOSITORY]);
+  await standIn(FOREIGN_BASE, say, () => {}, `# ${FOREIGN}\n`, FOREIGN);
   // Kubelet also starts it as the pause container, whose only duty is to be there.
   const pause = 'CMD ["/bin/sleep", "2147483647"]\n';
   await standIn(POD_IMAGE, say, (root) => addBusybox(root, ["sh", "cat", "awk", "sleep", "usleep"]), pause);
-  return { agent: await save(AGENT_IMAGE, folder), pod: await save(POD_IMAGE, folder) };
+  say("building the image");
+  await buildAgent(AGENT_IMAGE, folder, NATIVE);
+  say(`building it for ${FOREIGN}`);
+  await buildAgent(FOREIGN_IMAGE, folder, FOREIGN);
+  return {
+    agent: await save(AGENT_IMAGE, folder),
+    foreign: await save(FOREIGN_IMAGE, folder),
+    pod: await save(POD_IMAGE, folder),
+  };
 }
 
-/** Builds the product's image again from nothing. @returns the digest, which must be the same. */
-export async function rebuild(folder: string): Promise<string> {
-  const name = `${AGENT_IMAGE}-again`;
-  await buildah(["bud", "--no-cache", ...BUILD, ...registryAccess(folder), "-t", name, REPOSITORY]);
-  const { digest } = await save(name, folder);
-  await buildah(["rmi", name]);
-  return digest;
+/** Builds the product's images again from nothing. @returns whether they came out the same, as a sentence if not. */
+export async function rebuild(folder: string, { agent, foreign }: Images): Promise<string> {
+  for (const [name, { digest, architecture }] of [
+    [AGENT_IMAGE, agent],
+    [FOREIGN_IMAGE, foreign],
+  ] as const) {
+    const again = `${name}-again`;
+    await buildAgent(again, folder, architecture, "--no-cache");
+    const second = (await save(again, folder)).digest;
+    await buildah(["rmi", again]);
+    if (second !== digest)
+      return `the image for ${architecture}, built again, is another one: ${second}, not ${digest}`;
+  }
+  return "";
+}
+
+async function buildAgent(name: string, folder: string, architecture: string, ...flags: string[]): Promise<void> {
+  const [, run] = bases();
+  const platform = [
+    `--platform=linux/${architecture}`,
+    // Docker's builder knows it; buildah 1.28 takes the platform that it builds for.
+    `--build-arg=BUILDPLATFORM=linux/${NATIVE}`,
+  ];
+  const base = architecture === NATIVE ? [] : [`--build-context=${run}=container-image://${FOREIGN_BASE}`];
+  await buildah(["bud", ...flags, ...BUILD, ...platform, ...base, ...registryAccess(folder), "-t", name, REPOSITORY]);
 }
 
 /** Times are those of 1970, so that the same sources make the same image. */
-const BUILD = ["--pull=never", "--layers", "--timestamp", "0", "--format", "oci"];
+const BUILD = ["--pull=never", "--layers", "--timestamp=0", "--format=oci"];
 
 /** Names of the Dockerfile's base images. */
 function bases(): [build: string, run: string] {
@@ -110,12 +147,13 @@ function registryAccess(folder: string): string[] {
   return mounts.flatMap((mount) => ["--volume", mount]);
 }
 
-/** Makes an image of what `fill` puts into a folder, once for each version of Node. @param more of its recipe. */
+/** Makes an image of what `fill` puts into a folder, once for each version of Node. @param more lines of its recipe. */
 async function standIn(
   name: string,
   say: (line: string) => void,
   fill: (root: string) => void,
   more = "",
+  architecture = NATIVE,
 ): Promise<void> {
   const recipe = `FROM scratch\nCOPY . /\n# ${process.version} ${fill}\n${more}`;
   const key = createHash("sha256").update(recipe).digest("hex");
@@ -136,7 +174,7 @@ async function standIn(
   fill(root);
   const file = join(CACHE, "stand-in.Dockerfile");
   writeFileSync(file, `FROM scratch\nCOPY . /\nLABEL stand-in=${key}\n${more}`);
-  await buildah(["bud", ...BUILD, "-f", file, "-t", name, root]);
+  await buildah(["bud", ...BUILD, `--platform=linux/${architecture}`, "-f", file, "-t", name, root]);
   rmSync(root, { recursive: true });
   rmSync(file);
 }
@@ -183,12 +221,13 @@ async function save(name: string, folder: string): Promise<Image> {
   const index = readJson(join(layout, "index.json")) as { manifests: { digest: string }[] };
   const digest = index.manifests[0]?.digest ?? "";
   const manifest = readJson(blob(digest)) as OciManifest;
-  const { config } = readJson(blob(manifest.config.digest)) as { config: ImageConfig };
-  const listed = manifest.layers.map((layer) => execFileSync("tar", ["-tf", blob(layer.digest)], { encoding: "utf8" }));
+  const { config, architecture } = readJson(blob(manifest.config.digest)) as Pick<Image, "config" | "architecture">;
+  const layers = manifest.layers.map(({ digest }) => digest);
+  const listed = layers.map((layer) => execFileSync("tar", ["-tf", blob(layer)], { encoding: "utf8" }));
   const files = listed.flatMap((list) => list.split("\n")).filter((path) => path !== "" && !path.endsWith("/"));
   const compressedBytes = manifest.layers.reduce((sum, { size }) => sum + size, 0);
   rmSync(layout, { recursive: true });
-  return { archive, compressedBytes, digest, files, config };
+  return { archive, compressedBytes, digest, architecture, layers, files, config };
 }
 
 function readJson(file: string): unknown {

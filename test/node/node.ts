@@ -1,11 +1,14 @@
 /** The test node as the tests use it: everything started in order, and what they ask of it again and again. */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import type { V1Pod } from "@kubernetes/client-node";
+import type { V1ConfigMap, V1Pod } from "@kubernetes/client-node";
+import { type Manifest, parseManifests } from "../deploy/kubernetes.ts";
+import type { LokiEntry } from "../real/loki.ts";
 import { until } from "../support/program.ts";
 import { ControlPlane } from "./control.ts";
-import type { Image } from "./images.ts";
+import type { Images } from "./images.ts";
 import { type Keys, makeKeys } from "./keys.ts";
+import { LokiSink } from "./loki.ts";
 import { Machine } from "./machine.ts";
 import { makeNetwork, SINK_IP } from "./network.ts";
 import { Sink } from "./sink.ts";
@@ -16,7 +19,9 @@ import { NAMESPACE, SHARED } from "./writers.ts";
 export interface Setting {
   readonly folder: string;
   readonly tools: Readonly<Record<Tool, string>>;
-  readonly images: { readonly agent: Image; readonly pod: Image };
+  readonly images: Images;
+  /** Program of the real Loki; "" where it is not. */
+  readonly loki: string;
 }
 
 /** What the stand-in at port 9243 wants, as users write it. */
@@ -32,6 +37,7 @@ export class TestNode {
   readonly control: ControlPlane;
   readonly machine: Machine;
   readonly sink = new Sink();
+  loki: LokiSink | undefined;
 
   private constructor(setting: Setting, networks: string) {
     const { folder, tools } = setting;
@@ -56,6 +62,7 @@ export class TestNode {
 
   async #start(): Promise<void> {
     const { agent, pod } = this.setting.images;
+    if (this.setting.loki !== "") this.loki = await LokiSink.start(this.setting.loki);
     mkdirSync(SHARED, { recursive: true });
     await this.sink.listen({ host: SINK_IP, port: 9200 });
     const file = (name: string): Buffer => readFileSync(this.keys.path(name));
@@ -78,6 +85,7 @@ export class TestNode {
     await this.machine.crash();
     await this.control.stop();
     await this.sink.close();
+    await this.loki?.close();
   }
 
   wait<T>(
@@ -91,9 +99,17 @@ export class TestNode {
     return this.control.kubectl(...args);
   }
 
-  /** Applies the manifests as users do, with the test's overlay. */
+  /** Applies the manifests as users do, with the test's overlay, and the second output. */
   async applyAgent(): Promise<void> {
-    await this.kubectl("apply", "-k", OVERLAY);
+    const manifests = parseManifests(await this.kubectl("kustomize", OVERLAY));
+    for (const { kind, data } of manifests as (Manifest & V1ConfigMap)[])
+      if (kind === "ConfigMap" && data !== undefined) data["config.yaml"] += this.loki?.output ?? "";
+    await this.control.apply(...manifests);
+  }
+
+  /** What Loki has of a container, once it is as much as it should be; undefined where there is no Loki. */
+  async atLoki(pod: V1Pod, container: string, count: number): Promise<LokiEntry[] | undefined> {
+    return this.loki?.entries(pod, container, count, PATIENCE_MS);
   }
 
   /** The agent's one ready pod, other than `former`. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { assertOrigin, flows, reports, throughEvent } from "./events.ts";
-import { expectCrashes, expectMessages, numbered, printNumbered } from "./expect.ts";
+import { expectAtLoki, expectCrashes, expectMessages, numbered, printNumbered } from "./expect.ts";
 import { figures, theNode } from "./fixture.ts";
 import { NODE } from "./network.ts";
 import { checkLoad, runsInFiles, type Shipped, uidInFiles } from "./witness.ts";
@@ -65,6 +65,7 @@ test("a pod that is deleted while it writes loses nothing", async () => {
     runs: 1,
   });
   for (const record of records) assertOrigin(record, made, "app");
+  await expectAtLoki(node, made, "app", node.sink.messages(uid));
 });
 
 test("a restart of kubelet loses nothing", async () => {

@@ -108,6 +108,12 @@ export async function fetchServer(name: ServerName, install = false): Promise<Fe
   return { path, javaHome: java === undefined ? "" : (findJava(java) as string) };
 }
 
+/** @returns the path of a server that was fetched before; "" of one that was not. */
+export function fetchedBefore(name: ServerName): string {
+  const path = join(CACHE, SOURCES[name].made);
+  return existsSync(path) ? path : "";
+}
+
 /** Why a server can't be tested on this machine; false when it can. In CI nothing may be missing, so it is always false. */
 export function whyNot(name: ServerName): string | false {
   const { made, tools }: Source = SOURCES[name];

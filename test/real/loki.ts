@@ -56,27 +56,30 @@ export function placeOf({ namespace, pod, uid, container }: Omit<Printed, "link"
 export class Loki {
   readonly #folder = serverFolder("loki");
   readonly #program: string;
+  readonly #host: string;
   readonly #port: number;
   readonly #config: string;
   #process: ServerProcess | undefined;
 
-  private constructor({ path }: Fetched, port: number, grpcPort: number) {
+  private constructor({ path }: Fetched, host: string, port: number, grpcPort: number) {
     this.#program = readable(path, this.#folder);
+    this.#host = host;
     this.#port = port;
     this.#config = join(this.#folder, "loki.yaml");
-    writeFileSync(this.#config, JSON.stringify(configuration(this.#folder, port, grpcPort)));
+    writeFileSync(this.#config, JSON.stringify(configuration(this.#folder, host, port, grpcPort)));
     this.setLimits({});
     give(this.#folder);
   }
 
-  static async start(fetched: Fetched): Promise<Loki> {
-    const server = new Loki(fetched, await freePort(), await freePort());
+  /** @param host the address that it is asked at. */
+  static async start(fetched: Fetched, host = "127.0.0.1"): Promise<Loki> {
+    const server = new Loki(fetched, host, await freePort(), await freePort());
     await server.run();
     return server;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`;
+    return `http://${this.#host}:${this.#port}`;
   }
 
   /** Starts it on the data that it had. */
@@ -159,13 +162,13 @@ export class Loki {
 }
 
 /** What makes it quick to start and keeps it on loopback. */
-function configuration(folder: string, port: number, grpcPort: number): unknown {
+function configuration(folder: string, host: string, port: number, grpcPort: number): unknown {
   const most = 256 * 1024 * 1024;
   return {
     auth_enabled: true,
     analytics: { reporting_enabled: false },
     server: {
-      http_listen_address: "127.0.0.1",
+      http_listen_address: host,
       http_listen_port: port,
       grpc_listen_address: "127.0.0.1",
       grpc_listen_port: grpcPort,
