@@ -14,7 +14,8 @@ COPY agent agent
 COPY outputs outputs
 RUN node build.ts
 
-FROM gcr.io/distroless/nodejs24-debian12:nonroot
+# Named, because buildah takes the platform of the stage before where there is none.
+FROM --platform=$TARGETPLATFORM gcr.io/distroless/nodejs24-debian12:nonroot
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="tailrace" \
       org.opencontainers.image.description="Node-level logging agent for Kubernetes" \
