@@ -1,7 +1,7 @@
 /**
- * Pause: the wait before a request to the API server is made again. Back-off grows to half a minute while the server is
- * away, which is far more than a new container's first read waits for its pod's metadata. So the wait is cut short while
- * somebody waits for what the answer would tell, though never below a second or so on average.
+ * How long things may take with the API server: a limit for what hangs, and the pause before a request is made again.
+ * Back-off grows to half a minute while the server is away, which is far more than a new container's first read waits for
+ * its pod's metadata. So the pause is cut short while somebody waits, though never below a second on average.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -39,5 +39,26 @@ export class Pause {
     const ended = AbortSignal.any([signal, roused.signal]);
     await sleep(backOffMs - leastMs, undefined, { signal: ended }).catch(() => {});
     this.#rouse = () => {};
+  }
+}
+
+/** Runs `work` under a signal that also aborts after `limitMs`. */
+export async function within<R>(
+  limitMs: number,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<R>,
+): Promise<R> {
+  const controller = new AbortController();
+  const stop = () => controller.abort(signal.reason);
+  const giveUp = () =>
+    controller.abort(new Error(`no end after ${Math.round(limitMs / 1000)} s; the connection is dead`));
+  const timer = setTimeout(giveUp, limitMs);
+  signal.addEventListener("abort", stop);
+  if (signal.aborted) stop();
+  try {
+    return await work(controller.signal);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", stop);
   }
 }

@@ -11,7 +11,7 @@ import type { Clock } from "../clock.ts";
 import { errorText } from "../errors.ts";
 import { type Log, Throttle } from "../log.ts";
 import { type Api, ApiError, type Collection, type Status } from "./api.ts";
-import { Pause } from "./pause.ts";
+import { Pause, within } from "./pause.ts";
 
 export interface Listener<T> {
   /** An object is new or has changed, or was listed again as it was. */
@@ -60,6 +60,8 @@ const MAX_EVENT_LENGTH = 16 * 1024 * 1024;
  */
 const SILENCE_MS = 180_000;
 const LOG_AGAIN_MS = 600_000;
+/** A server that has just started refuses all until it has read its roles: kube-apiserver 1.34 for some 50 ms. */
+const PASSING_REFUSALS = 3;
 
 interface List<T> {
   readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string };
@@ -87,6 +89,10 @@ export class Reflector<T extends KubernetesObject> {
   #version = "";
   #everListed = false;
   #everWatched = false;
+  /** A watch was answered, so all rights were there. */
+  #everOpened = false;
+  /** Missing rights, one after the other. */
+  #refusals = 0;
   /** When the server began to answer the current watch; Infinity while it has not. */
   #openedAt = Number.POSITIVE_INFINITY;
   #troubled = false;
@@ -206,6 +212,8 @@ export class Reflector<T extends KubernetesObject> {
 
   #opened(): void {
     this.#openedAt = this.#clock.monotonic();
+    this.#everOpened = true;
+    this.#refusals = 0;
     this.forbidden = false;
     if (this.#troubled) this.#log.info({}, "the API server can be watched again");
     this.#troubled = false;
@@ -255,9 +263,10 @@ export class Reflector<T extends KubernetesObject> {
     }
     // Refusals that pass leave the version valid; after any other one a list tells where we are.
     if (status !== -1 && status !== 401 && status !== 429 && status !== 503 && status !== 504) this.#version = "";
-    this.forbidden = status === 403;
+    this.#refusals = status === 403 ? this.#refusals + 1 : 0;
+    this.forbidden = this.#refusals > (this.#everOpened ? PASSING_REFUSALS : 0);
     this.#troubled = true;
-    const swallowed = this.#throttle.pass(String(status));
+    const swallowed = this.#throttle.pass(`${status} ${this.forbidden}`);
     if (swallowed >= 0)
       this.#log[this.forbidden ? "error" : "warn"](
         { ...fields, ...(swallowed > 0 && { swallowed }) },
@@ -279,21 +288,4 @@ function uidOf(object: KubernetesObject): string {
   const uid = object?.metadata?.uid ?? "";
   if (uid === "") throw new ApiError(0, "an object from the API server has no uid");
   return uid;
-}
-
-/** Runs `work` under a signal that also aborts after `limitMs`. */
-async function within<R>(limitMs: number, signal: AbortSignal, work: (signal: AbortSignal) => Promise<R>): Promise<R> {
-  const controller = new AbortController();
-  const stop = () => controller.abort(signal.reason);
-  const giveUp = () =>
-    controller.abort(new Error(`no end after ${Math.round(limitMs / 1000)} s; the connection is dead`));
-  const timer = setTimeout(giveUp, limitMs);
-  signal.addEventListener("abort", stop);
-  if (signal.aborted) stop();
-  try {
-    return await work(controller.signal);
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", stop);
-  }
 }

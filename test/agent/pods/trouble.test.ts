@@ -102,6 +102,32 @@ for (const verb of ["list", "watch"] as const)
     assert.ok(!copy.reflector.forbidden);
   });
 
+test("rights that a server has not read yet, since it has just started, are not taken for missing", async (context) => {
+  const copy = await Copy.start(context, add("a"));
+  await copy.watching();
+  await copy.server.stop();
+  add("b")(copy.server);
+  copy.server.refuse("watch", 403);
+  copy.server.refuse("list", 403, { times: 2 });
+  const missing: boolean[] = [];
+  copy.server.onAsked = () => missing.push(copy.reflector.forbidden);
+  await copy.server.start();
+  await copy.holds("a", "b");
+  await copy.watching();
+  // A watch and two lists that are refused, and a list and a watch that are not.
+  assert.deepEqual(missing, [false, false, false, false, false]);
+});
+
+test("rights that are taken away are missed after a few tries, and told", async (context) => {
+  const copy = await Copy.start(context, add("a"));
+  await copy.watching();
+  copy.server.forbid("watch", "pods");
+  copy.server.forbid("list", "pods");
+  copy.server.endWatches("cleanly");
+  await until(() => copy.reflector.forbidden, "it says so");
+  assert.ok(copy.log.lines.some(({ level, status }) => level === "error" && status === 403));
+});
+
 for (const status of [429, 503])
   test(`${status} is waited out for as long as the server asks`, async (context) => {
     const times: number[] = [];
