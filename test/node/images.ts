@@ -3,7 +3,7 @@
  * images that the Dockerfile names are stood in for by images of the same names, made of this machine's C library, the
  * Node that runs the tests, and npm; so sizes are close to the published ones, not equal.
  */
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   copyFileSync,
@@ -17,6 +17,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, delimiter, dirname, join, resolve } from "node:path";
+import { contain } from "./contain.ts";
 import { CACHE } from "./tools.ts";
 
 const REPOSITORY = resolve(import.meta.dirname, "..", "..");
@@ -68,6 +69,8 @@ export interface Images {
 /** @param folder for archives; storage and stand-ins stay in the cache. */
 export async function buildImages(folder: string, say: (line: string) => void): Promise<Images> {
   const [build, run] = bases();
+  // What a build that was broken off worked in.
+  await buildah(["rm", "--all"]);
   await standIn(build, say, (root) => {
     addBusybox(root, ["sh", "env", "ls", "cp", "mkdir", "rm", "cat"]);
     addNode(root, "/usr/local/bin/node");
@@ -244,10 +247,10 @@ function environment(): NodeJS.ProcessEnv {
 
 /** @throws with all that buildah said, when it fails. */
 async function buildah(args: readonly string[]): Promise<void> {
-  const child = spawn("buildah", [...storage(), ...args], { env: environment(), stdio: ["ignore", "pipe", "pipe"] });
+  const child = contain(["buildah", ...storage(), ...args], { env: environment(), stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding("utf8").on("data", (text: string) => {
+    stream?.setEncoding("utf8").on("data", (text: string) => {
       said += text;
     });
   const code = await new Promise((resolve, reject) => {

@@ -5,9 +5,10 @@
  *
  *   node test/node/tools.ts [--install]      only builds; --install: as root, what is missing comes from Debian's packages
  */
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { contain } from "./contain.ts";
 
 const GO = join(import.meta.dirname, "go");
 
@@ -154,7 +155,7 @@ async function compile(
 /** One try of Go, at a low priority. @returns its exit status. */
 function go(name: string, module: string, args: readonly string[], say: (line: string) => void): Promise<number> {
   return new Promise((resolve, reject) => {
-    const child = spawn("nice", ["-n", "10", "go", ...args], {
+    const child = contain(["nice", "-n", "10", "go", ...args], {
       cwd: join(GO, module),
       env: { ...process.env, CGO_ENABLED: "0" },
       stdio: ["ignore", "inherit", "pipe"],
@@ -166,7 +167,7 @@ function go(name: string, module: string, args: readonly string[], say: (line: s
       () => say(`  ${name}: ${fetched} modules fetched, ${built} packages compiled, the last ${last}`),
       20_000,
     );
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       for (const line of text.split("\n").filter((line) => line !== "")) {
         // `go build -v` names each package; everything else is worth reading.
         if (/^[\w.\-/]+$/.test(line)) {
