@@ -1,6 +1,7 @@
 /** What the two encodings of a push to Loki have in common: pieces made once for many rows, and entries row by row. */
 import type { Batch } from "../agent/batch.ts";
 import type { Template } from "../agent/config/template.ts";
+import type { EntryLimits } from "../agent/kernel/entries.ts";
 
 export type LabelPairs = readonly (readonly [name: string, value: string])[];
 
@@ -16,6 +17,21 @@ export interface EntryWriter {
   length: number;
   /** What was written there. Borrowed: valid until the next entry. */
   view(from: number, to: number): Buffer;
+}
+
+/** Entries that were written together. */
+export interface Together {
+  /** Of stdout, or of both where they are not apart; of stderr. */
+  readonly stream: 0 | 1;
+  /** In the writer. */
+  readonly from: number;
+  readonly to: number;
+  readonly rows: number;
+  /** Beginnings and ends of runs of them among all that were made: 0 is the first. Borrowed: valid until the next call. */
+  readonly runs: Uint32Array;
+  /** Seconds since 1970. */
+  readonly oldest: number;
+  readonly newest: number;
 }
 
 /** A row as it was sent, for the rare times when a request is taken apart. */
@@ -38,6 +54,11 @@ export interface DecodedStream {
   readonly entries: readonly DecodedEntry[];
 }
 
+export interface StreamBody {
+  readonly head: Buffer;
+  readonly entries: readonly Buffer[];
+}
+
 export interface Encoding<W extends EntryWriter = EntryWriter> {
   readonly headers: Readonly<Record<string, string>>;
   writer(): W;
@@ -54,8 +75,23 @@ export interface Encoding<W extends EntryWriter = EntryWriter> {
     pairs: readonly RowPair[],
     texts: readonly (Buffer | undefined)[],
   ): void;
-  body(streams: readonly { readonly head: Buffer; readonly entries: readonly Buffer[] }[]): Buffer;
-  compress(body: Buffer): Buffer;
+  /**
+   * Many rows at once: those from `row` on as far as kernels can make them, except those that are dropped.
+   * @param metadata of stdout and of stderr; undefined: not known yet, so its rows are not made.
+   * @param apart whether the two are streams of their own.
+   * @returns the first row that was not looked at, to be made by `entry`; `row` where there is nothing for kernels.
+   */
+  entries?(
+    writer: W,
+    batch: Batch,
+    row: number,
+    metadata: readonly [Buffer | undefined, Buffer | undefined],
+    apart: boolean,
+    pairs: readonly RowPair[],
+    limits: EntryLimits,
+  ): { readonly row: number; readonly made: readonly Together[] };
+  /** @returns the body as it goes over the wire, and how long it was before it was compressed. */
+  pack(streams: readonly StreamBody[]): { readonly body: Buffer; readonly bytes: number };
   decode(compressed: Buffer): DecodedStream[];
 }
 

@@ -5,7 +5,8 @@
  *   {"streams":[{"stream":{"app":"web"},"values":[["1790000000123456789","hello",{"pod":"web-0","offset":"4711"}]]}]}
  */
 import type { Batch } from "../agent/batch.ts";
-import { type Compression, compress, decompress } from "./gzip.ts";
+import { openBody } from "./body.ts";
+import { type Compression, decompress } from "./gzip.ts";
 import { ByteWriter } from "./json.ts";
 import {
   type DecodedEntry,
@@ -15,6 +16,7 @@ import {
   type LabelPairs,
   labelsText,
   type RowPair,
+  type StreamBody,
 } from "./loki-encoding.ts";
 
 const ENTRY = Buffer.from('["');
@@ -91,19 +93,22 @@ export class JsonEncoding implements Encoding<JsonWriter> {
     json.buffer(END);
   }
 
-  body(streams: readonly { readonly head: Buffer; readonly entries: readonly Buffer[] }[]): Buffer {
-    const pieces: (Buffer | string)[] = ['{"streams":['];
+  pack(streams: readonly StreamBody[]): { body: Buffer; bytes: number } {
+    const body = openBody(this.#compression);
+    const write = (text: string): void => body.write(Buffer.from(text));
+    write('{"streams":[');
     streams.forEach(({ head, entries }, i) => {
-      const last = entries.at(-1) ?? Buffer.alloc(0);
-      if (i > 0) pieces.push(",");
-      pieces.push(head, ...entries.slice(0, -1), last.subarray(0, last.length - 1), "]}");
+      if (i > 0) write(",");
+      body.write(head);
+      const last = entries.length - 1;
+      entries.forEach((piece, at) => {
+        body.write(at === last ? piece.subarray(0, piece.length - 1) : piece);
+      });
+      write("]}");
     });
-    pieces.push("]}");
-    return Buffer.concat(pieces.map((piece) => (typeof piece === "string" ? Buffer.from(piece) : piece)));
-  }
-
-  compress(body: Buffer): Buffer {
-    return compress(body, this.#compression);
+    write("]}");
+    const { bytes } = body;
+    return { body: body.close(), bytes };
   }
 
   decode(compressed: Buffer): DecodedStream[] {

@@ -56,10 +56,10 @@ export function restorePush(encoding: Encoding, streams: Streams, entries: reado
     encoding.entry(writer, rows, 0, encoding.metadata(metadata), [], []);
     return { from, to: writer.length };
   });
-  const body = encoding.body([{ head: stream.head, entries: ends.map(({ from, to }) => writer.view(from, to)) }]);
+  const streamBody = { head: stream.head, entries: ends.map(({ from, to }) => writer.view(from, to)) };
   const times = together.map(({ time }) => Number(time) / 1e9);
   const [oldest, newest] = [Math.min(...times), Math.max(...times)];
-  return closePush(encoding, body, [{ stream, rows: together.length, oldest, newest }]);
+  return closePush(encoding, [streamBody], [{ stream, rows: together.length, oldest, newest }]);
 }
 
 function parse(text: string): Letter {

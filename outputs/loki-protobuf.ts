@@ -9,6 +9,8 @@
  * Lengths stand before what they count, so an entry's are computed first; then its bytes are written once.
  */
 import type { Batch } from "../agent/batch.ts";
+import type { EntryLimits } from "../agent/kernel/entries.ts";
+import { giveKernel, takeKernel } from "../agent/kernel/kernel.ts";
 import {
   type DecodedEntry,
   type DecodedStream,
@@ -17,6 +19,8 @@ import {
   type LabelPairs,
   labelsText,
   type RowPair,
+  type StreamBody,
+  type Together,
 } from "./loki-encoding.ts";
 import { compressSnappy, decompressSnappy } from "./snappy.ts";
 
@@ -28,6 +32,8 @@ const NANOS = 0x10;
 const ZERO = 0x30;
 /** Up to here a loop is quicker than the call of Buffer.copy. */
 const SHORT_BYTES = 48;
+
+const STREAMS = [0, 1] as const;
 
 interface Pair {
   /** Tag, length and text of the name, and the value's tag. */
@@ -48,6 +54,12 @@ class ProtobufWriter implements EntryWriter {
     this.bytes = larger;
   }
 
+  append(bytes: Buffer): void {
+    this.reserve(bytes.length);
+    this.bytes.set(bytes, this.length);
+    this.length += bytes.length;
+  }
+
   view(from: number, to: number): Buffer {
     return this.bytes.subarray(from, to);
   }
@@ -58,6 +70,8 @@ export class ProtobufEncoding implements Encoding<ProtobufWriter> {
   /** Of the last row; they change only when a label is demoted. */
   #rowPairs: readonly RowPair[] = [];
   #pairs: readonly Pair[] = [];
+  /** Of the only pair, which is the offset; empty where there is none; undefined where it is another or one of several. */
+  #offsetHead: Buffer | undefined = Buffer.alloc(0);
 
   writer(): ProtobufWriter {
     return new ProtobufWriter();
@@ -126,17 +140,48 @@ export class ProtobufEncoding implements Encoding<ProtobufWriter> {
     writer.length = at;
   }
 
-  body(streams: readonly { readonly head: Buffer; readonly entries: readonly Buffer[] }[]): Buffer {
+  /** Several times as fast as row by row (`npm run bench:micro`). */
+  entries(
+    writer: ProtobufWriter,
+    batch: Batch,
+    row: number,
+    metadata: readonly [Buffer | undefined, Buffer | undefined],
+    apart: boolean,
+    pairs: readonly RowPair[],
+    limits: EntryLimits,
+  ): { row: number; made: readonly Together[] } {
+    if (pairs !== this.#rowPairs) this.#prepare(pairs);
+    const offsetHead = this.#offsetHead;
+    const kernel = offsetHead === undefined ? undefined : takeKernel();
+    if (kernel === undefined || offsetHead === undefined) return { row, made: [] };
+    const entries = kernel.encodeEntries(batch, row, batch.rows, { metadata, apart, offsetHead }, limits);
+    const made = STREAMS.filter((stream) => entries.count(stream) > 0).map((stream): Together => {
+      const from = writer.length;
+      writer.append(entries.bytes(stream));
+      return {
+        stream,
+        from,
+        to: writer.length,
+        rows: entries.count(stream),
+        runs: entries.runs(stream),
+        oldest: entries.oldest(stream),
+        newest: entries.newest(stream),
+      };
+    });
+    giveKernel(kernel);
+    // Streams stand in a push in the order of their first rows.
+    made.sort((a, b) => (a.runs[0] as number) - (b.runs[0] as number));
+    return { row: row + entries.rows, made };
+  }
+
+  pack(streams: readonly StreamBody[]): { body: Buffer; bytes: number } {
     const pieces: Buffer[] = [];
     for (const { head, entries } of streams) {
       const length = entries.reduce((sum, piece) => sum + piece.length, head.length);
       pieces.push(start(FIRST, length), head, ...entries);
     }
-    return Buffer.concat(pieces);
-  }
-
-  compress(body: Buffer): Buffer {
-    return compressSnappy(body);
+    const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
+    return { body: compressSnappy(pieces), bytes };
   }
 
   decode(compressed: Buffer): DecodedStream[] {
@@ -158,6 +203,9 @@ export class ProtobufEncoding implements Encoding<ProtobufWriter> {
       const field = fieldOf(FIRST, Buffer.from(name));
       return { head: Buffer.concat([field, Buffer.of(SECOND)]), nameBytes: field.length };
     });
+    const [first, ...more] = pairs;
+    if (first === undefined) this.#offsetHead = Buffer.alloc(0);
+    else this.#offsetHead = more.length === 0 && first.template === undefined ? this.#pairs[0]?.head : undefined;
   }
 }
 

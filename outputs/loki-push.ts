@@ -4,8 +4,8 @@
  * apart: Loki answers a push with the outcome of its last stream only, so a refusal of another would go unseen.
  */
 import { type Batch, DROPPED } from "../agent/batch.ts";
-import type { Encoding, EntryWriter } from "./loki-encoding.ts";
-import type { Stream, Streams } from "./loki-streams.ts";
+import type { Encoding, EntryWriter, StreamBody } from "./loki-encoding.ts";
+import type { Face, Stream, Streams } from "./loki-streams.ts";
 import type { ClosedRequest, OpenRequest, Piece } from "./output.ts";
 
 /** Rows of one stream in a push. Times are seconds since 1970. */
@@ -46,7 +46,6 @@ export class OpenPush implements OpenRequest {
   readonly #writers: EntryWriter[];
   readonly #writer: EntryWriter;
   readonly #groups = new Map<Stream, Group>();
-  #last: Group | undefined;
   #heads = 0;
   rows = 0;
 
@@ -74,26 +73,60 @@ export class OpenPush implements OpenRequest {
   }
 
   append(batch: Batch, row: number, maxBytes: number, maxRows: number): number {
-    const writer = this.#writer;
-    for (let at = row; at < batch.rows; at++) {
-      if (((batch.flags[at] as number) & DROPPED) !== 0) continue;
-      if (this.rows >= maxRows) return at;
-      const { stream, metadata } = this.#streams.face(batch, at);
-      const from = writer.length;
-      this.#encode(batch, at, metadata);
-      const group = this.#last?.stream === stream ? this.#last : this.#groups.get(stream);
-      const head = group === undefined ? stream.head.length + STREAM_BYTES : 0;
-      if (this.bytes + head > maxBytes && this.rows > 0) {
-        writer.length = from;
-        return at;
+    for (let at = row; at < batch.rows; ) {
+      if (((batch.flags[at] as number) & DROPPED) !== 0) {
+        at++;
+        continue;
       }
-      this.#note(
-        group ?? this.#open(stream, head),
-        from,
-        (batch.seconds[at] as number) + (batch.nanos[at] as number) / 1e9,
-      );
+      if (this.rows >= maxRows) return at;
+      const next = this.#appendMany(batch, at, maxBytes, maxRows);
+      if (next > at) at = next;
+      else if (!this.#appendOne(batch, at++, maxBytes)) return at - 1;
     }
     return batch.rows;
+  }
+
+  /** Rows from `row` on, as far as kernels make them. @returns the first row that was not looked at. */
+  #appendMany(batch: Batch, row: number, maxBytes: number, maxRows: number): number {
+    const faces = this.#streams.faces(batch);
+    if (faces === undefined || this.#encoding.entries === undefined) return row;
+    const heads = faces.map((face) => (face === undefined ? 0 : this.#headBytes(face.stream))) as [number, number];
+    const { row: next, made } = this.#encoding.entries(
+      this.#writer,
+      batch,
+      row,
+      [faces[0]?.metadata, faces[1]?.metadata],
+      faces[0]?.stream !== faces[1]?.stream,
+      this.#streams.rowPairs,
+      { room: maxBytes - this.bytes, most: maxRows - this.rows, heads, first: this.rows === 0 },
+    );
+    const first = this.rows;
+    for (const { stream: which, from, to, rows, runs, oldest, newest } of made) {
+      const { stream } = (faces[which] ?? faces[1 - which]) as Face;
+      const group = this.#groups.get(stream) ?? this.#open(stream);
+      for (let i = 0; i < runs.length; i += 2)
+        addRun(group, first + (runs[i] as number), first + (runs[i + 1] as number));
+      this.rows += rows;
+      this.#note(group, from, to, oldest, newest);
+    }
+    return next;
+  }
+
+  /** @returns false when the row would bring the push over `maxBytes`. */
+  #appendOne(batch: Batch, row: number, maxBytes: number): boolean {
+    const writer = this.#writer;
+    const { stream, metadata } = this.#streams.face(batch, row);
+    const from = writer.length;
+    this.#encode(batch, row, metadata);
+    if (this.bytes + this.#headBytes(stream) > maxBytes && this.rows > 0) {
+      writer.length = from;
+      return false;
+    }
+    const group = this.#groups.get(stream) ?? this.#open(stream);
+    const time = (batch.seconds[row] as number) + (batch.nanos[row] as number) / 1e9;
+    addRun(group, this.rows, ++this.rows);
+    this.#note(group, from, writer.length, time, time);
+    return true;
   }
 
   /** All rows as one push, of which only the first tenant's streams are known to arrive: for tests and single rows. */
@@ -130,29 +163,30 @@ export class OpenPush implements OpenRequest {
     this.#encoding.entry(this.#writer, batch, row, metadata, rowPairs, texts);
   }
 
-  #open(stream: Stream, head: number): Group {
-    const group = { stream, rows: 0, runs: [], from: [], to: [], bytes: head, oldest: Infinity, newest: -Infinity };
+  /** What the stream takes besides its rows, unless it is there. */
+  #headBytes(stream: Stream): number {
+    return this.#groups.has(stream) ? 0 : stream.head.length + STREAM_BYTES;
+  }
+
+  #open(stream: Stream): Group {
+    const bytes = this.#headBytes(stream);
+    const group = { stream, rows: 0, runs: [], from: [], to: [], bytes, oldest: Infinity, newest: -Infinity };
     this.#groups.set(stream, group);
-    this.#heads += head;
+    this.#heads += bytes;
     return group;
   }
 
-  #note(group: Group, from: number, time: number): void {
-    const end = this.#writer.length;
+  /** Entries of the stream are in the writer. */
+  #note(group: Group, from: number, end: number, oldest: number, newest: number): void {
     const { to } = group;
     if (to.at(-1) === from) to[to.length - 1] = end;
     else {
       group.from.push(from);
       to.push(end);
     }
-    const { runs } = group;
-    if (runs.at(-1) === this.rows) runs[runs.length - 1] = ++this.rows;
-    else runs.push(this.rows, ++this.rows);
-    group.rows++;
     group.bytes += end - from;
-    if (time < group.oldest) group.oldest = time;
-    if (time > group.newest) group.newest = time;
-    this.#last = group;
+    if (oldest < group.oldest) group.oldest = oldest;
+    if (newest > group.newest) group.newest = newest;
   }
 
   #push(groups: readonly Group[]): PushRequest {
@@ -160,21 +194,28 @@ export class OpenPush implements OpenRequest {
       head: stream.head,
       entries: from.map((start, i) => this.#writer.view(start, to[i] as number)),
     }));
-    return closePush(this.#encoding, this.#encoding.body(streams), groups.map(shareOf));
+    return closePush(this.#encoding, streams, groups.map(shareOf));
   }
 }
 
 const NO_TEXTS: (Buffer | undefined)[] = [];
 
+function addRun(group: Group, from: number, to: number): void {
+  const { runs } = group;
+  if (runs.at(-1) === from) runs[runs.length - 1] = to;
+  else runs.push(from, to);
+  group.rows += to - from;
+}
+
 function shareOf({ stream, rows, oldest, newest }: Group): Share {
   return { stream, rows, oldest, newest };
 }
 
-export function closePush(encoding: Encoding, body: Buffer, shares: readonly Share[]): PushRequest {
+/** @param streams those of the shares. */
+export function closePush(encoding: Encoding, streams: readonly StreamBody[], shares: readonly Share[]): PushRequest {
   return {
-    body: encoding.compress(body),
+    ...encoding.pack(streams),
     rows: shares.reduce((sum, { rows }) => sum + rows, 0),
-    bytes: body.length,
     tenant: shares[0]?.stream.tenant ?? "",
     sequences: shares.map(({ stream }) => stream.key),
     shares,
@@ -197,5 +238,5 @@ export function pickPush(encoding: Encoding, request: PushRequest, rows: readonl
     const newest = times.reduce((most, time) => Math.max(most, time));
     shares.push({ stream, rows: kept.length, oldest, newest });
   });
-  return closePush(encoding, encoding.body(streams), shares);
+  return closePush(encoding, streams, shares);
 }

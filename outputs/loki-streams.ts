@@ -69,8 +69,8 @@ export class Streams {
   #varied = new WeakMap<Origin, Map<string, Face>>();
   /** Rows come in batches of one origin: these are the last one's. */
   #origin: Origin | undefined;
-  #faces: (Face | undefined)[] = [];
-  #plain = new WeakMap<Origin, (Face | undefined)[]>();
+  #faces: [Face | undefined, Face | undefined] = [undefined, undefined];
+  #plain = new WeakMap<Origin, [Face | undefined, Face | undefined]>();
   #convoys = new WeakMap<Origin, string>();
   /** Structured metadata that every row has its own text of. */
   rowPairs: readonly RowPair[] = [];
@@ -101,7 +101,13 @@ export class Streams {
     return face;
   }
 
-  #facesOf(origin: Origin): (Face | undefined)[] {
+  /** Those of the batch's rows as far as they are known, where nothing but stdout and stderr tells its rows' apart. */
+  faces({ origin }: Batch): readonly [Face | undefined, Face | undefined] | undefined {
+    if (this.#varying.length > 0) return undefined;
+    return origin === this.#origin ? this.#faces : this.#facesOf(origin);
+  }
+
+  #facesOf(origin: Origin): [Face | undefined, Face | undefined] {
     const faces = this.#plain.get(origin) ?? [undefined, undefined];
     this.#plain.set(origin, faces);
     this.#origin = origin;

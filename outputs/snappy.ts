@@ -16,18 +16,24 @@ const MARGIN = 4;
 
 const table = new Uint16Array(1 << HASH_BITS);
 
-/** @returns a buffer of its own. By the kernel five times as fast as by its twin (`npm run bench:micro`). */
-export function compressSnappy(body: Buffer): Buffer {
+/**
+ * @param pieces the body, one after the other. @returns a buffer of its own.
+ * By the kernel five times as fast as by its twin (`npm run bench:micro`).
+ */
+export function compressSnappy(pieces: readonly Buffer[]): Buffer {
   const kernel = takeKernel();
-  if (kernel === undefined) return compressSlow(body);
+  if (kernel === undefined) return compressSlow(Buffer.concat(pieces));
   const head = Buffer.alloc(5);
-  const chunks: Buffer[] = [head.subarray(0, writeVarint(head, 0, body.length))];
-  // A piece is whole blocks, and blocks have nothing to do with each other.
+  const total = pieces.reduce((sum, { length }) => sum + length, 0);
+  const chunks: Buffer[] = [head.subarray(0, writeVarint(head, 0, total))];
   kernel.begin();
-  for (let at = 0; at < body.length; ) {
-    at = kernel.write(body, at, body.length);
-    chunks.push(kernel.snappy());
-  }
+  // What the kernel holds is whole blocks, and blocks have nothing to do with each other.
+  for (const piece of pieces)
+    for (let at = 0; at < piece.length; ) {
+      at = kernel.write(piece, at, piece.length);
+      if (kernel.length === kernel.pieceBytes) chunks.push(kernel.snappy());
+    }
+  if (kernel.length > 0) chunks.push(kernel.snappy());
   giveKernel(kernel);
   return Buffer.concat(chunks);
 }

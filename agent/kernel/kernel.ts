@@ -5,11 +5,13 @@
  */
 import type { Batch } from "../batch.ts";
 import { Columns } from "./columns.ts";
+import { Entries, type EntryLayout, type EntryLimits } from "./entries.ts";
 import type { Piece, RowLayout } from "./row.ts";
 import { WASM } from "./wasm.ts";
 
 interface Exports {
   readonly COLUMNS: WebAssembly.Global;
+  readonly ENTRIES: WebAssembly.Global;
   readonly HISTORY_BYTES: WebAssembly.Global;
   readonly INPUT: WebAssembly.Global;
   readonly INPUT_BYTES: WebAssembly.Global;
@@ -21,6 +23,7 @@ interface Exports {
   readonly PIECE_BYTES: WebAssembly.Global;
   readonly PROGRAM: WebAssembly.Global;
   readonly PROGRAM_BYTES: WebAssembly.Global;
+  readonly RUNS_BYTES: WebAssembly.Global;
   readonly WINDOW: WebAssembly.Global;
   readonly encodedTo: WebAssembly.Global;
   readonly stopped: WebAssembly.Global;
@@ -37,6 +40,15 @@ interface Exports {
     out: number,
     room: number,
     limit: number,
+    first: number,
+  ): number;
+  encodeEntries(
+    rows: number,
+    input: number,
+    room: number,
+    most: number,
+    head0: number,
+    head1: number,
     first: number,
   ): number;
 }
@@ -102,16 +114,18 @@ export class Kernel {
   /** Where a piece begins, and the most that it may hold. */
   readonly #piece: number;
   readonly pieceBytes: number;
+  readonly #maxRows: number;
   /** Bytes of the piece that is being made. */
   length = 0;
   /** Bytes before it that may be repeated. */
   #history = 0;
   #layout: RowLayout | undefined;
+  readonly #entries: Entries;
 
   constructor(exports: Exports, memory: ArrayBuffer) {
     this.#exports = exports;
-    const { COLUMNS, HISTORY_BYTES, INPUT, INPUT_BYTES, MAX_MEMBERS, MAX_ROWS, MEMBERS } = this.#exports;
-    const { MEMORY_BYTES, OUTPUT, PIECE_BYTES, PROGRAM, PROGRAM_BYTES, WINDOW } = this.#exports;
+    const { COLUMNS, ENTRIES, HISTORY_BYTES, INPUT, INPUT_BYTES, MAX_MEMBERS, MAX_ROWS, MEMBERS } = this.#exports;
+    const { MEMORY_BYTES, OUTPUT, PIECE_BYTES, PROGRAM, PROGRAM_BYTES, RUNS_BYTES, WINDOW } = this.#exports;
     if (MEMORY_BYTES.value > PAGES * PAGE_BYTES) throw new Error(`kernels need ${MEMORY_BYTES.value} bytes`);
     this.#bytes = Buffer.from(memory);
     this.#words = new Uint32Array(memory);
@@ -129,6 +143,8 @@ export class Kernel {
     this.#output = OUTPUT.value;
     this.#piece = WINDOW.value + HISTORY_BYTES.value;
     this.pieceBytes = PIECE_BYTES.value;
+    this.#maxRows = MAX_ROWS.value;
+    this.#entries = new Entries(memory, ENTRIES.value, RUNS_BYTES.value, this.#program, [this.#piece, this.#output]);
     this.#exports.prepare();
   }
 
@@ -208,6 +224,28 @@ export class Kernel {
       at = end;
     }
     return { row: at, stopped: "done" };
+  }
+
+  /**
+   * Makes entries of Loki's push of rows [row, rows), as far as the kernel can and the limits allow. Nothing may have been
+   * written to the piece.
+   * @returns what was made. Borrowed: valid until the next call of any kind.
+   */
+  encodeEntries(batch: Batch, row: number, rows: number, layout: EntryLayout, limits: EntryLimits): Entries {
+    this.#layout = undefined;
+    const end = this.#entries.load(layout) ? this.#columns.load(batch, row, rows) : row;
+    const { room, most, heads, first } = limits;
+    const done = this.#exports.encodeEntries(
+      end - row,
+      this.#columns.input,
+      Math.max(0, Math.min(room, this.pieceBytes * 2)),
+      Math.min(most, this.#maxRows),
+      heads[0],
+      heads[1],
+      first ? 1 : 0,
+    );
+    this.#entries.rows = done;
+    return this.#entries;
   }
 
   /** Writes the program of a layout, unless it is there. @returns false when it is too large. */

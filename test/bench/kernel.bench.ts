@@ -11,6 +11,7 @@ import { compress } from "../../outputs/gzip.ts";
 import { compressSnappy } from "../../outputs/snappy.ts";
 import { elasticsearchOutput } from "../support/elasticsearch-output.ts";
 import { withKernels } from "../support/kernels.ts";
+import { lokiOutput } from "../support/loki-output.ts";
 import { origin as bare } from "../support/rows.ts";
 import { LogData } from "./data.ts";
 
@@ -18,6 +19,7 @@ const CHUNK_BYTES = 64 * 1024;
 const CHUNKS = 256;
 const ROUNDS = 7;
 const BODY_BYTES = 4 * 1024 * 1024;
+const PUSH_BYTES = 1024 * 1024;
 
 const origin: Origin = {
   ...bare,
@@ -87,11 +89,30 @@ function bulk(compression: "none" | "gzip", sink?: Buffer[]): number {
   return bytes + request.close().body.length;
 }
 
+/** As the lane drives it: a push of one container's two streams at a time. */
+function push(): number {
+  const output = lokiOutput("http://127.0.0.1:1");
+  let bytes = 0;
+  let request = output.open();
+  const shut = (): void => {
+    for (const { closed } of request.closeApart?.() ?? []) bytes += closed.body.length;
+    request = output.open();
+  };
+  for (const batch of input)
+    for (let at = 0; at < batch.rows; ) {
+      at = request.append(batch, at, PUSH_BYTES, Number.POSITIVE_INFINITY);
+      if (at < batch.rows) shut();
+    }
+  shut();
+  return bytes;
+}
+
 console.log(`${(logBytes / 1e6).toFixed(0)} MB of log; figures per byte of log`);
 for (const kernels of [true, false]) {
   const by = kernels ? "kernel" : "twin";
   measure(`Elasticsearch documents, ${by}`, logBytes, () => withKernels(kernels, () => bulk("none")));
   measure(`Elasticsearch documents and gzip, ${by}`, logBytes, () => withKernels(kernels, () => bulk("gzip")));
+  measure(`Loki's entries and snappy, ${by}`, logBytes, () => withKernels(kernels, push));
 }
 
 const bodies: Buffer[] = [];
@@ -120,12 +141,12 @@ for (const [what, parts] of [
   measure(
     "snappy, kernel",
     bytes,
-    each((body) => compressSnappy(body)),
+    each((body) => compressSnappy([body])),
   );
   measure(
     "snappy, twin",
     bytes,
-    each((body) => withKernels(false, () => compressSnappy(body))),
+    each((body) => withKernels(false, () => compressSnappy([body]))),
   );
   measure(
     "snappy, snappyjs",

@@ -5,8 +5,10 @@
  * A document of 900 bytes is written in a few hundred nanoseconds: constants 16 bytes at a time, and the message escaped
  * by looking at 16 bytes at a time (`npm run bench:micro`).
  */
-import { COLUMNS, MAX_ROWS, PROGRAM } from "./layout";
+import { COUNT, DIGITS, FIRST, FLAGS, FROM, LEVELS, NANOS, OFFSETS, SECONDS, STDERR, TO } from "./columns";
+import { PROGRAM } from "./layout";
 import { writeMembers } from "./members";
+import { DIGITS_END, makeDigits } from "./number";
 
 /** Operations: a word, then its arguments. */
 const END: u32 = 0;
@@ -24,18 +26,6 @@ const FIELDS: u32 = 7;
 const SEVERITY: u32 = 8;
 const SEVERITIES: u32 = 10;
 
-const OFFSETS: u32 = COLUMNS;
-const SECONDS: u32 = OFFSETS + MAX_ROWS * 8;
-const FROM: u32 = SECONDS + MAX_ROWS * 8;
-const TO: u32 = FROM + MAX_ROWS * 4;
-const NANOS: u32 = TO + MAX_ROWS * 4;
-const FIRST: u32 = NANOS + MAX_ROWS * 4;
-const COUNT: u32 = FIRST + MAX_ROWS * 4;
-const DIGITS: u32 = COUNT + MAX_ROWS * 4;
-const FLAGS: u32 = DIGITS + MAX_ROWS;
-const LEVELS: u32 = FLAGS + MAX_ROWS;
-
-const STDERR: u32 = 1;
 /** What a message's 16 bytes, and a number or a time, may take at most. */
 const STEP: u32 = 96;
 
@@ -44,9 +34,8 @@ export let stopped: u32 = 0;
 /** Where it stopped writing. */
 export let encodedTo: u32 = 0;
 
-/** 16 bytes each: digits of the row's nanoseconds and of its offset, the offset's from its end on backwards. */
+/** Digits of the row's nanoseconds. */
 const NANO_TEXT = memory.data(16, 16);
-const OFFSET_TEXT = memory.data(32, 16);
 /** "2026-09-21T14:13:20" and "1790000000" of the second that was written last. */
 const SECOND_TEXT = memory.data(32, 16);
 const STAMP_TEXT = memory.data(16, 16);
@@ -85,7 +74,7 @@ export function encodeRows(rows: u32, input: u32, members: u32, out: u32, room: 
       break;
     }
     writeNanos(load<u32>(NANOS + (row << 2)));
-    const offsetLength = writeOffset(load<f64>(OFFSETS + (row << 3)));
+    const offsetLength = makeDigits(load<f64>(OFFSETS + (row << 3)));
     let at = PROGRAM;
     for (;;) {
       const operation = load<u32>(at);
@@ -101,7 +90,7 @@ export function encodeRows(rows: u32, input: u32, members: u32, out: u32, room: 
         out = copy(load<u32>(arguments), load<u32>(arguments + 4), out, last);
         at += 20;
       } else if (operation == OFFSET) {
-        v128.store(out, v128.load(OFFSET_TEXT + 32 - offsetLength));
+        v128.store(out, v128.load(DIGITS_END - offsetLength));
         out += offsetLength;
         at += 4;
       } else if (operation == TIME) {
@@ -197,24 +186,6 @@ function writeNanos(nanos: u32): void {
     store<u8>(at, <u8>(0x30 + nanos - rest * 10));
     nanos = rest;
   }
-}
-
-/** @returns how many digits it has. */
-function writeOffset(offset: f64): u32 {
-  let at = OFFSET_TEXT + 32;
-  let value = <u64>offset;
-  while (value > 0xffffffff) {
-    const rest = value / 10;
-    store<u8>(--at, <u8>(0x30 + value - rest * 10));
-    value = rest;
-  }
-  let small = <u32>value;
-  do {
-    const rest = small / 10;
-    store<u8>(--at, <u8>(0x30 + small - rest * 10));
-    small = rest;
-  } while (small > 0);
-  return <u32>(OFFSET_TEXT + 32 - at);
 }
 
 /** @returns false for a second that does not have ten digits. */

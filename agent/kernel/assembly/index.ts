@@ -5,6 +5,7 @@ import { clearPlaces } from "./match";
 
 export { beginDeflate, deflate } from "./deflate";
 export { encodedTo, encodeRows, stopped } from "./encode";
+export { ENTRIES, encodeEntries, RUNS_BYTES } from "./entries";
 export {
   FOUND,
   FOUND_NAMES,

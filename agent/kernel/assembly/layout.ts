@@ -39,6 +39,7 @@ export const INPUT_BYTES: u32 = 0x40000;
 export const WINDOW: u32 = INPUT + INPUT_BYTES + 0x40;
 export const HISTORY_BYTES: u32 = 0x8000;
 export const PIECE_BYTES: u32 = 0x40000;
+export const WINDOW_PIECE: u32 = WINDOW + HISTORY_BYTES;
 
 /** Compressed bytes; noise grows a little. */
 export const OUTPUT: u32 = WINDOW + HISTORY_BYTES + PIECE_BYTES + 0x40;

@@ -5,15 +5,15 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import fc from "fast-check";
-import { Rows, STDERR, TRUNCATED, UNPARSED } from "../../../agent/batch.ts";
+import { STDERR } from "../../../agent/batch.ts";
 import { compileKernel } from "../../../agent/kernel/build.ts";
 import { kernelsEnabled, switchKernels } from "../../../agent/kernel/kernel.ts";
 import { openBody } from "../../../outputs/body.ts";
 import { compress } from "../../../outputs/gzip.ts";
+import { anyRow, batchOf, type Row } from "../../support/batches.ts";
 import { elasticsearchOutput } from "../../support/elasticsearch-output.ts";
 import { requestsOf, withKernels } from "../../support/kernels.ts";
 import { anyPieces, payloadOf, payloads } from "../../support/payloads.ts";
-import { origin } from "../../support/rows.ts";
 
 switchKernels(true);
 
@@ -55,58 +55,6 @@ test("gzip by the kernel: it is at most a tenth larger than what zlib makes of l
   assert.ok(compress(text, "gzip").length < twin * 1.1);
 });
 
-interface Row {
-  message: string;
-  offset: number;
-  seconds: number;
-  nanos: number;
-  digits: number;
-  flags: number;
-  elsewhere: boolean;
-}
-
-const anyRow: fc.Arbitrary<Row> = fc.record({
-  message: fc.oneof(
-    { weight: 10, arbitrary: fc.string({ unit: "binary", maxLength: 200 }).map((text) => text.toWellFormed()) },
-    { weight: 10, arbitrary: fc.string({ unit: fc.constantFrom("a", '"', "\\", "\n", "\u0000", "\u001f", "é") }) },
-    { weight: 1, arbitrary: fc.nat(300_000).map((length) => "x".repeat(length)) },
-    { weight: 1, arbitrary: fc.nat(60_000).map((length) => "\u0001".repeat(length)) },
-  ),
-  offset: fc.oneof(fc.nat(), fc.maxSafeNat()),
-  seconds: fc.oneof(fc.integer({ min: 1_700_000_000, max: 1_800_000_000 }), fc.integer({ min: -1e11, max: 3e11 })),
-  nanos: fc.nat(999_999_999),
-  digits: fc.nat(9),
-  flags: fc.oneof(
-    { weight: 9, arbitrary: fc.constantFrom(0, STDERR) },
-    { weight: 1, arbitrary: fc.constantFrom(TRUNCATED, UNPARSED, STDERR | TRUNCATED) },
-  ),
-  elsewhere: fc.boolean(),
-});
-
-function batchOf(rows: readonly Row[]): Rows {
-  const batch = new Rows(16, 1);
-  batch.reset(origin, { key: "0123456789abcdef" });
-  for (const { message, elsewhere, ...columns } of rows) {
-    const bytes = Buffer.from(message);
-    // Some messages stand far behind the others, as joined ones do.
-    if (elsewhere) batch.used += 1000;
-    batch.reserve(bytes.length);
-    bytes.copy(batch.bytes, batch.used);
-    const row = batch.add();
-    batch.from[row] = batch.used;
-    batch.used += bytes.length;
-    batch.to[row] = batch.used;
-    batch.offset[row] = columns.offset;
-    batch.seconds[row] = columns.seconds;
-    batch.nanos[row] = columns.nanos;
-    batch.digits[row] = columns.digits;
-    batch.flags[row] = columns.flags;
-    if (columns.flags & TRUNCATED) batch.extraOf(row).originalBytes = 7;
-    if (columns.flags & UNPARSED) batch.extraOf(row).error = "none";
-  }
-  return batch;
-}
-
 for (const schema of ["ecs", "fluentbit"] as const)
   test(`rows by the kernel are byte for byte those of the twin, and so is where a request ends: ${schema}`, () => {
     const output = elasticsearchOutput(["http://127.0.0.1:1"], { schema, compression: "none" });
@@ -131,7 +79,7 @@ test("what the encoder tells the compressor is true: rows of any kind, mixed wit
       fc.array(fc.array(anyRow, { maxLength: 60 }), { maxLength: 4 }),
       fc.nat(200_000),
       (batches, maxBytes) => {
-        const all = batches.map(batchOf);
+        const all = batches.map((rows) => batchOf(rows));
         const requests = (): string[] => {
           const bodies: string[] = [];
           let request = output.open();
