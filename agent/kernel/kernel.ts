@@ -186,7 +186,6 @@ export class Kernel {
 
   /** Ends the piece: its elements in snappy's block format. Owned by the caller. */
   snappy(): Buffer {
-    this.#exports.forgetPlaces(this.#memoryBytes);
     const end = this.#exports.snappy(this.#piece, this.#piece + this.length, this.#output);
     this.length = 0;
     return Buffer.from(this.#bytes.subarray(this.#output, end));
