@@ -6,7 +6,7 @@ import { pbkdf2Sync, randomBytes } from "node:crypto";
 import { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Agent, request } from "undici";
-import { freePort } from "../support/program.ts";
+import { freePort, until } from "../support/program.ts";
 import { tlsFile } from "../support/tls.ts";
 import type { Fetched } from "./fetch.ts";
 import { give, readable, remove, ServerProcess, serverFolder } from "./process.ts";
@@ -101,8 +101,13 @@ export class ElasticServer {
     remove(this.#folder);
   }
 
-  /** Any request, by the administrator. */
-  async api(method: "GET" | "PUT" | "POST" | "DELETE" | "HEAD", path: string, body?: unknown): Promise<Reply> {
+  /** Any request, where there are users by the administrator. */
+  async api(
+    method: "GET" | "PUT" | "POST" | "DELETE" | "HEAD",
+    path: string,
+    body?: unknown,
+    { name, password } = ADMIN,
+  ): Promise<Reply> {
     const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
     const response = await request(`${this.url}${path}`, {
       method,
@@ -110,7 +115,7 @@ export class ElasticServer {
         ...(text === undefined ? {} : { "content-type": "application/json" }),
         ...(this.#options.security === undefined
           ? {}
-          : { authorization: `Basic ${Buffer.from(`${ADMIN.name}:${ADMIN.password}`).toString("base64")}` }),
+          : { authorization: `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}` }),
       },
       body: text ?? null,
       dispatcher: this.#agent,
@@ -133,8 +138,17 @@ export class ElasticServer {
     }
   }
 
-  /** Changes users; the server sees it within seconds. */
-  setUsers(users: Readonly<Record<string, User>>): void {
+  /** Changes users, and waits until the server goes by it. */
+  async setUsers(users: Readonly<Record<string, User>>): Promise<void> {
+    this.#writeUsers(users);
+    for (const [name, { password, role }] of Object.entries(users))
+      await until(async () => {
+        const { status, body } = await this.api("GET", "/_security/_authenticate", undefined, { name, password });
+        return status === 200 && (body as { roles: string[] }).roles.includes(role);
+      }, `${name} has the role ${role}`);
+  }
+
+  #writeUsers(users: Readonly<Record<string, User>>): void {
     const all: [string, User][] = [
       [ADMIN.name, { password: ADMIN.password, role: "superuser" }],
       ...Object.entries(users),
@@ -160,6 +174,8 @@ export class ElasticServer {
       "discovery.type": "single-node",
       // Else a full disk makes indices read-only.
       "cluster.routing.allocation.disk.threshold_enabled": false,
+      // It would take away the read-only block that a test has set, each time that it looks at the disks.
+      "cluster.info.update.interval": "1d",
       ...settings,
     };
     if (this.#isElasticsearch) lines["xpack.security.enabled"] = security !== undefined;
@@ -170,7 +186,8 @@ export class ElasticServer {
       lines["xpack.security.http.ssl.key"] = "server.key";
       lines["xpack.security.http.ssl.certificate_authorities"] = "ca.pem";
       writeFileSync(join(config, "roles.yml"), security.roles);
-      this.setUsers(security.users);
+      this.#writeUsers(security.users);
+      lines["resource.reload.interval.high"] = "1s";
     }
     const name = this.#isElasticsearch ? "elasticsearch.yml" : "opensearch.yml";
     appendFileSync(

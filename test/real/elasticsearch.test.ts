@@ -72,7 +72,7 @@ interface Setting {
   readonly access: string;
   /** Where the agent's password is. */
   readonly passwordFile: string;
-  setPassword(password: string, role?: "installer" | "writer"): void;
+  setPassword(password: string, role?: "installer" | "writer"): Promise<void>;
 }
 
 for (const kind of KINDS) {
@@ -127,8 +127,8 @@ async function setUp(context: TestContext, kind: Kind): Promise<Setting> {
       ? `, tls: { caFile: ${tlsFile("ca.pem")} }, auth: { username: agent, password: { file: ${passwordFile} } }`
       : "",
     passwordFile,
-    setPassword: (password, role = "installer") => {
-      if (gate === undefined) server.setUsers({ agent: { password, role } });
+    setPassword: async (password, role = "installer") => {
+      if (gate === undefined) await server.setUsers({ agent: { password, role } });
       else gate.password = password;
     },
   };
@@ -217,7 +217,7 @@ async function checkCredentials(context: TestContext, setting: Setting): Promise
   const { server, kind } = setting;
   const { pod, agent, messages } = small(context, setting, "logs-credentials-default");
   // Without the right to install a template records go all the same.
-  setting.setPassword("first", "writer");
+  await setting.setPassword("first", "writer");
   pod.write("with the first password");
   await agent.start();
   await agent.idle();
@@ -226,7 +226,7 @@ async function checkCredentials(context: TestContext, setting: Setting): Promise
     warnings.map(({ level }) => level),
     [kind.options.security === undefined ? "info" : "warn"],
   );
-  setting.setPassword("second");
+  await setting.setPassword("second");
   await agent.until(async () => {
     pod.write("while the password is wrong");
     return (await agent.metric("tailrace_output_requests_total", 'code="401"')) >= 2;

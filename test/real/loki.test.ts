@@ -47,10 +47,10 @@ test(`${VERSION} has every message of a node, byte by byte, by protobuf`, {
   await complain();
 });
 
-/** What each tenant's limits are, and what they become later. */
+/** What each tenant's limits are, and what they become later. Low enough to be met however slowly the agent runs. */
 const LIMITS: Readonly<Record<string, Limits>> = {
-  rate: { ingestion_rate_mb: 0.5, ingestion_burst_size_mb: 0.5 },
-  hot: { per_stream_rate_limit: "100KB", per_stream_rate_limit_burst: "150KB" },
+  rate: { ingestion_rate_mb: 0.1, ingestion_burst_size_mb: 0.1 },
+  hot: { per_stream_rate_limit: "50KB", per_stream_rate_limit_burst: "50KB" },
   streams: { max_global_streams_per_user: 3 },
   blocked: { block_ingestion_until: new Date(Date.now() + 24 * HOUR_MS).toISOString() },
   old: { reject_old_samples: true, reject_old_samples_max_age: "7d" },
@@ -89,8 +89,8 @@ test(`${VERSION} loses nothing to the limits of its tenants, by JSON`, { skip, t
     return container;
   };
   const now = Date.now();
-  for (let i = 0; i < 4; i++) write("rate", `pod-${i}`, 1500, now - 60_000, 20);
-  write("hot", "busy", 2500, now - 60_000, 20);
+  for (let i = 0; i < 4; i++) write("rate", `pod-${i}`, 750, now - 60_000, 20);
+  write("hot", "busy", 1200, now - 60_000, 20);
   for (let i = 0; i < 6; i++) write("hot", `quiet-${i}`, 20, now - 60_000, 1000);
   for (let i = 0; i < 6; i++) write("streams", `pod-${i}`, 50, now - 60_000, 100);
   for (let i = 0; i < 2; i++) write("blocked", `pod-${i}`, 50, now - 60_000, 100);

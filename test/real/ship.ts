@@ -39,6 +39,8 @@ export async function ship(context: { after(done: () => unknown): void }, shipme
   await agent.delivered(messages / 10);
   await agent.end("SIGKILL");
   await agent.start();
+  // However far the first one came, there is work left for this one.
+  node.writeUpTo((messages * 3) / 4);
   await agent.delivered(messages / 10);
   const writing = setInterval(() => {
     node.writeUpTo(Math.min(messages, node.count + messages / 40));
