@@ -15,6 +15,8 @@ export interface Asked {
   readonly rows: number;
   /** Before compression. */
   readonly bytes: number;
+  /** How often the same request was over a rate already. */
+  readonly refusals: number;
   /** Whether other tenants have requests too, which must not wait for this one's limits. */
   readonly manyTenants: boolean;
   /** Takes the request apart. */
@@ -35,6 +37,11 @@ const OPERATORS_MISTAKE =
 /** Refused for what it is; the text need not say which row. */
 const THE_RECORD =
   /too old|too new|too far behind|out of order|max entry size|structured metadata|parse labels|error parsing labels|label name|label value|total ignored|parse error|decode|unmarshal|proto:|json|loghttp|invalid|snappy|corrupt/i;
+
+/** So often a push is refused for a rate before it is taken for more than the burst, which no answer names. */
+const PATIENCE = 3;
+/** Less than any burst that makes sense: what is smaller waits for the rate. */
+const SMALL_BYTES = 16 * 1024;
 
 const ADVICE: Readonly<Record<string, string>> = {
   "260": "ingestion is blocked for the tenant (limits block_ingestion_*); nothing was stored",
@@ -91,8 +98,9 @@ function judgeBusy(
   retry: (alone: boolean) => Outcome,
 ): Outcome {
   const limit = rateLimitBytes(text);
-  // More than a second's worth may never pass, as bursts are limited too.
-  const large = limit !== undefined && asked.bytes > limit && asked.rows > 1;
+  // More than a second's worth may never pass, as bursts are limited too; and a burst may be less than that.
+  const stuck = asked.refusals >= PATIENCE && asked.bytes > SMALL_BYTES;
+  const large = limit !== undefined && (asked.bytes > limit || stuck) && asked.rows > 1;
   if (/^ingestion rate limit/i.test(text))
     return large ? { kind: "split", code, type: "rate_limited", reason } : retry(asked.manyTenants);
   if (!/stream/i.test(text)) return retry(asked.manyTenants);

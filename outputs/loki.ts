@@ -48,6 +48,8 @@ export class LokiOutput implements Output {
   readonly #writers: EntryWriter[] = [];
   /** Of pushes that are refused row by row: each would be taken apart anew for every row. */
   readonly #unpacked = new WeakMap<PushRequest, readonly { labels: string; entry: DecodedEntry }[]>();
+  /** How often a push was over a rate. */
+  readonly #refusals = new WeakMap<PushRequest, number>();
   /** Monotonic milliseconds of the last attempt without a usable answer; what was known of streams may be void since. */
   #doubtAt = Number.NEGATIVE_INFINITY;
   #largeBytes = LARGE_BYTES;
@@ -110,7 +112,10 @@ export class LokiOutput implements Output {
       signal,
     );
     this.#learn(push, reply);
-    const asked = { rows, bytes, manyTenants: !this.#tenant.isConstant, decode: () => this.#encoding.decode(body) };
+    const refusals = this.#refusals.get(push) ?? 0;
+    if ("status" in reply && reply.status === 429) this.#refusals.set(push, refusals + 1);
+    const manyTenants = !this.#tenant.isConstant;
+    const asked = { rows, bytes, refusals, manyTenants, decode: () => this.#encoding.decode(body) };
     return judge(reply, asked, this.#clock.wall());
   }
 

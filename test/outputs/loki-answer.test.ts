@@ -22,7 +22,7 @@ function asked(rows: Rows, more: Partial<Asked> = {}): Asked {
         return { raw: Buffer.alloc(0), seconds, nanos: 0, lineBytes, line: () => "", metadata: () => [] };
       }),
     }));
-  return { rows: rows.flat().length, bytes: 1000, manyTenants: false, decode, ...more };
+  return { rows: rows.flat().length, bytes: 1000, refusals: 0, manyTenants: false, decode, ...more };
 }
 
 const reply = (status: number, body = "", headers: HttpReply["headers"] = {}): HttpReply => ({
@@ -216,6 +216,19 @@ test("what is one tenant's trouble does not hold up the others", () => {
     assert.equal(brief(judge(answer, asked(TWO, many), NOW)), "alone", String(answer.status));
   for (const answer of [reply(500), reply(503), reply(302)])
     assert.equal(brief(judge(answer, asked(TWO, many), NOW)), "retry", String(answer.status));
+});
+
+test("a push that is refused for its rate again and again is more than a burst, which no answer names", () => {
+  for (const [answer, refusals, bytes, expected] of [
+    [reply(429, rate(1_000_000)), 2, 100_000, "retry"],
+    [reply(429, rate(1_000_000)), 3, 100_000, ["rate_limited", [], undefined]],
+    [reply(429, rate(1_000_000)), 3, 10_000, "retry"],
+    [reply(429, perStream("3MB")), 2, 100_000, "alone"],
+    [reply(429, perStream("3MB")), 3, 100_000, ["stream_limited", [], [[0], [1, 2]]]],
+    [reply(429, "maximum active stream limit exceeded"), 9, 100_000, "alone"],
+    [reply(429, "Too many requests"), 9, 100_000, "retry"],
+  ] as const)
+    assert.deepEqual(brief(judge(answer, asked(ONE, { refusals, bytes }), NOW)), expected, `${refusals} ${bytes}`);
 });
 
 test("a person is told what to do", () => {

@@ -107,22 +107,27 @@ test("one hot stream over its rate does not hold up quiet ones, and loses nothin
   assert.deepEqual(letters(folder), []);
 });
 
-test("a burst that is smaller than a push is met by smaller pushes", async (context) => {
-  const fake = await start(context);
-  fake.limits().tenantBytes = 20_000;
-  const { lane, folder } = makeLane(context, lokiOutput(fake.url), options);
-  const receipt = new Settled();
-  const all = Array.from({ length: 1000 }, (_, i) => `${i} ${"x".repeat(90)}`);
-  lane.append(lines("a", BEGIN, all), receipt);
-  const flushed = lane.flush();
-  await until(() => {
-    fake.refill();
-    return receipt.shippedRows === 1000;
-  }, "all are stored");
-  await flushed;
-  assert.deepEqual(fake.lines(), all);
-  assert.deepEqual(letters(folder), []);
-});
+for (const [what, toldBytes] of [
+  ["and named", 20_000],
+  ["but a larger rate is named", 1_000_000],
+] as const)
+  test(`a burst that is smaller than a push, ${what}, is met by smaller pushes`, async (context) => {
+    const fake = await start(context);
+    fake.limits().tenantBytes = 20_000;
+    fake.limits().toldBytes = toldBytes;
+    const { lane, folder } = makeLane(context, lokiOutput(fake.url), options);
+    const receipt = new Settled();
+    const all = Array.from({ length: 1000 }, (_, i) => `${i} ${"x".repeat(90)}`);
+    lane.append(lines("a", BEGIN, all), receipt);
+    const flushed = lane.flush();
+    await until(() => {
+      fake.refill();
+      return receipt.shippedRows === 1000;
+    }, "all are stored");
+    await flushed;
+    assert.deepEqual(fake.lines(), all);
+    assert.deepEqual(letters(folder), []);
+  });
 
 test("streams that the server may have forgotten travel apart again, also those that wait already", async (context) => {
   const fake = await start(context);

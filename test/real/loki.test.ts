@@ -50,6 +50,8 @@ test(`${VERSION} has every message of a node, byte by byte, by protobuf`, {
 /** What each tenant's limits are, and what they become later. Low enough to be met however slowly the agent runs. */
 const LIMITS: Readonly<Record<string, Limits>> = {
   rate: { ingestion_rate_mb: 0.1, ingestion_burst_size_mb: 0.1 },
+  // A burst that is less than the rate, which alone is named.
+  burst: { ingestion_rate_mb: 1, ingestion_burst_size_mb: 0.15 },
   hot: { per_stream_rate_limit: "50KB", per_stream_rate_limit_burst: "50KB" },
   streams: { max_global_streams_per_user: 3 },
   blocked: { block_ingestion_until: new Date(Date.now() + 24 * HOUR_MS).toISOString() },
@@ -57,6 +59,7 @@ const LIMITS: Readonly<Record<string, Limits>> = {
 };
 const LIFTED: Readonly<Record<string, Limits>> = {
   rate: LIMITS.rate ?? {},
+  burst: LIMITS.burst ?? {},
   hot: LIMITS.hot ?? {},
   old: LIMITS.old ?? {},
 };
@@ -90,6 +93,7 @@ test(`${VERSION} loses nothing to the limits of its tenants, by JSON`, { skip, t
   };
   const now = Date.now();
   for (let i = 0; i < 4; i++) write("rate", `pod-${i}`, 750, now - 60_000, 20);
+  write("burst", "pod-0", 1500, now - 60_000, 20);
   write("hot", "busy", 1200, now - 60_000, 20);
   for (let i = 0; i < 6; i++) write("hot", `quiet-${i}`, 20, now - 60_000, 1000);
   for (let i = 0; i < 6; i++) write("streams", `pod-${i}`, 50, now - 60_000, 100);
@@ -118,7 +122,7 @@ test(`${VERSION} loses nothing to the limits of its tenants, by JSON`, { skip, t
         return false;
     return true;
   };
-  for (const tenant of ["backlog", "hot", "rate"])
+  for (const tenant of ["backlog", "burst", "hot", "rate"])
     await agent.until(complete(tenant), `tenant ${tenant} has everything`);
   // What is blocked and over the limit is still held back, and hinders nobody.
   assert.deepEqual(await found("blocked", "pod-0"), []);

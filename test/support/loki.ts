@@ -13,6 +13,8 @@ export interface Limits {
   /** Of a tenant and of a stream, until `refill`: nobody waits for a real second. */
   tenantBytes: number;
   streamBytes: number;
+  /** What it names as a tenant's limit: its rate, which can be more than the burst that passes. */
+  toldBytes?: number;
   blocked: boolean;
   structuredMetadata: boolean;
 }
@@ -139,7 +141,7 @@ export class LokiFake extends Backend {
       this.#discard("rate_limited", lines);
       throw new Refused(
         429,
-        `ingestion rate limit exceeded for user ${name} (limit: ${limits.tenantBytes} bytes/sec) while attempting to ingest '${lines}' lines totaling '${size}' bytes, reduce log volume or contact your Loki administrator to see if the limit can be increased`,
+        `ingestion rate limit exceeded for user ${name} (limit: ${limits.toldBytes ?? limits.tenantBytes} bytes/sec) while attempting to ingest '${lines}' lines totaling '${size}' bytes, reduce log volume or contact your Loki administrator to see if the limit can be increased`,
       );
     }
     tenant.used += size;
