@@ -36,13 +36,13 @@ export type Verdict = typeof TEXT | typeof OBJECT | typeof UNCLEAN;
  * Levels of objects and arrays. Each takes three messages of protobuf (Struct, map entry, Value), parsers refuse more
  * than 100 within each other (protobuf.dev/programming-guides/encoding), and a request has two around.
  */
-const MAX_DEPTH = 30;
+export const MAX_DEPTH = 30;
 /** Integers of so many digits may be no doubles. */
 const UNSAFE_DIGITS = 16;
 /** Exponents of so many digits may be beyond doubles. */
 const UNSAFE_EXPONENT = 3;
 /** What a value takes beyond its JSON text in protobuf: tags and lengths of key, value and map entry. */
-const VALUE_BYTES = 20;
+export const VALUE_BYTES = 20;
 
 const UPPER_E = 0x45;
 
@@ -81,6 +81,8 @@ export class JsonObject {
   readonly #isArray = new Uint8Array(MAX_DEPTH + 1);
   /** Hashes of the keys of all open objects, one above the other; where each object's begin. */
   #hashes = new Int32Array(256);
+  /** Where they begin. */
+  #names = new Uint32Array(256);
   readonly #bases = new Uint32Array(MAX_DEPTH + 1);
   #hash = 0;
   #unclean = false;
@@ -121,8 +123,10 @@ export class JsonObject {
         at = this.#readKey(bytes, at + 1, to);
         if (at < 0) return TEXT;
         if (!trusted) {
-          for (let i = this.#bases[depth]!; i < top; i++) if (this.#hashes[i] === this.#hash) this.#unclean = true;
+          for (let i = this.#bases[depth]!; i < top; i++)
+            if (this.#hashes[i] === this.#hash && isSameName(bytes, this.#names[i]!, start)) this.#unclean = true;
           if (top === this.#hashes.length) this.#growHashes();
+          this.#names[top] = start;
           this.#hashes[top++] = this.#hash;
         }
         if (depth === 1) this.#beginMember(bytes, start, at);
@@ -256,10 +260,18 @@ export class JsonObject {
   }
 
   #growHashes(): void {
-    const larger = new Int32Array(this.#hashes.length * 2);
-    larger.set(this.#hashes);
-    this.#hashes = larger;
+    const [hashes, names] = [this.#hashes, this.#names];
+    this.#hashes = new Int32Array(hashes.length * 2);
+    this.#names = new Uint32Array(hashes.length * 2);
+    this.#hashes.set(hashes);
+    this.#names.set(names);
   }
+}
+
+/** Of strings without escapes, by where their first quotes are. */
+function isSameName(bytes: Uint8Array, one: number, other: number): boolean {
+  for (let i = 1; bytes[one + i] === bytes[other + i]; i++) if (bytes[one + i] === QUOTE) return true;
+  return false;
 }
 
 function hashOf(key: string): number {

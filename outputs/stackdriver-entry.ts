@@ -16,6 +16,7 @@ import { writeRecordId } from "./record-id.ts";
 import type { ClusterIdentity } from "./stackdriver-cluster.ts";
 import { rowSeverity, SPECIAL_KEYS, SpecialFields, streamSeverity } from "./stackdriver-fields.ts";
 import { OriginParts } from "./stackdriver-origin.ts";
+import { PlainRows } from "./stackdriver-rows.ts";
 
 /**
  * The API takes entries of 256 KiB "approximately, based on internal data sizes". Beside the payload labels take at most
@@ -51,11 +52,14 @@ export class EntryWriter {
   readonly #special = new SpecialFields();
   readonly #id = new ByteWriter(256);
   readonly #composed = new ByteWriter(4096);
+  /** Makes most rows, and the same of them. */
+  readonly plain: PlainRows;
 
   constructor(cluster: ClusterIdentity, logName: Template, structured: boolean) {
     this.#cluster = cluster;
     this.#origins = new OriginParts(cluster, logName);
     this.#structured = structured;
+    this.plain = new PlainRows(this.#origins, logName, structured, MAX_PAYLOAD_BYTES);
   }
 
   /** What the rows of this batch have in common with the given one. */

@@ -52,7 +52,7 @@ const BY_INDEX = SEVERITIES.map((name) => NAMES.get(name.toUpperCase()) ?? "");
 const BY_TEN = ["DEFAULT", "DEBUG", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
 
 /** What processors found; "" when they found none. */
-export function rowSeverity({ severity }: Batch, row: number): string {
+export function rowSeverity({ severity }: Pick<Batch, "severity">, row: number): string {
   return severity === undefined ? "" : (BY_INDEX[severity[row] as number] as string);
 }
 
@@ -210,9 +210,7 @@ export class SpecialFields {
   }
 
   #takeSeverity(value: unknown): boolean {
-    const hundred =
-      typeof value === "number" || (typeof value === "string" && /^\d+$/.test(value)) ? Number(value) : -1;
-    const severity = hundred < 0 ? NAMES.get(String(value).toUpperCase()) : BY_HUNDRED[Math.floor(hundred / 100)];
+    const severity = severityOf(value);
     if (severity === undefined) return false;
     this.severity = severity;
     return true;
@@ -254,8 +252,14 @@ export class SpecialFields {
   }
 }
 
+/** The API's name of a severity that a special field gives. */
+export function severityOf(value: unknown): string | undefined {
+  const hundred = typeof value === "number" || (typeof value === "string" && /^\d+$/.test(value)) ? Number(value) : -1;
+  return hundred < 0 ? NAMES.get(String(value).toUpperCase()) : BY_HUNDRED[Math.floor(hundred / 100)];
+}
+
 /** Of a text, or of a number as pino and bunyan have them; "" when it says nothing. */
-function levelSeverity(value: unknown): string {
+export function levelSeverity(value: unknown): string {
   if (typeof value === "number") return (value >= 10 && BY_TEN[Math.floor(value / 10)]) || "";
   return (typeof value === "string" && NAMES.get(value.toUpperCase())) || "";
 }

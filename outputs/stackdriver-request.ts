@@ -77,10 +77,20 @@ export class EntriesRequest implements OpenRequest {
     const limit = Math.min(maxBytes, this.#isOfOne ? MAX_OWN_BYTES : MAX_REQUEST_BYTES) - END.length;
     if (this.#headEnd === 0) this.#begin(batch, row);
     this.#isResolved &&= this.#cluster.isKnown;
-    let at = row;
-    for (; at < batch.rows; at++) {
-      if (((batch.flags[at] as number) & DROPPED) !== 0) continue;
+    // Whoever comes first has no comma before it, and what is not known yet has marks.
+    const { plain } = this.#entries;
+    const isUsual = this.#cluster.isKnown && plain.begin(batch, row);
+    for (let at = row; at < batch.rows; ) {
+      if (((batch.flags[at] as number) & DROPPED) !== 0) {
+        at++;
+        continue;
+      }
       if (this.rows >= maxRows) return at;
+      const end = isUsual && this.rows > 0 ? plain.endOfRun(at, Math.min(batch.rows, at + maxRows - this.rows)) : at;
+      if (end > at) {
+        at = plain.encode(writer, at, end, this.#shared, limit, this.#ends);
+        if (at === end) continue;
+      }
       const before = writer.length;
       if (this.rows > 0) writer.buffer(COMMA);
       const parts = this.#entries.write(writer, batch, at, this.#shared);
@@ -90,8 +100,9 @@ export class EntriesRequest implements OpenRequest {
       }
       if (parts > 1) this.#parts.set(this.rows, parts);
       this.#ends.push(writer.length);
+      at++;
     }
-    return at;
+    return batch.rows;
   }
 
   close(): ClosedRequest {

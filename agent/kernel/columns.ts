@@ -25,6 +25,7 @@ export class Columns {
   readonly #nanos: Uint32Array;
   readonly #first: Uint32Array;
   readonly #count: Uint32Array;
+  readonly #ends: Uint32Array;
   readonly #digits: Uint8Array;
   readonly #flags: Uint8Array;
   readonly #severity: Uint8Array;
@@ -46,9 +47,10 @@ export class Columns {
     this.#nanos = new Uint32Array(memory, at + rows * 24, rows);
     this.#first = new Uint32Array(memory, at + rows * 28, rows);
     this.#count = new Uint32Array(memory, at + rows * 32, rows);
-    this.#digits = new Uint8Array(memory, at + rows * 36, rows);
-    this.#flags = new Uint8Array(memory, at + rows * 37, rows);
-    this.#severity = new Uint8Array(memory, at + rows * 38, rows);
+    this.#ends = new Uint32Array(memory, at + rows * 36, rows);
+    this.#digits = new Uint8Array(memory, at + rows * 40, rows);
+    this.#flags = new Uint8Array(memory, at + rows * 41, rows);
+    this.#severity = new Uint8Array(memory, at + rows * 42, rows);
     this.#members = new Uint32Array(memory, regions.members, regions.maxMembers * WIDTH);
   }
 
@@ -83,6 +85,11 @@ export class Columns {
       this.#members.set(fields.table.subarray(this.#firstMember * WIDTH, this.#endMember * WIDTH));
     }
     return end;
+  }
+
+  /** Appends to `into` where the first `rows` of the rows that were loaded last ended, relative to `base`. */
+  ends(rows: number, base: number, into: number[]): void {
+    for (let row = 0; row < rows; row++) into.push((this.#ends[row] as number) - base);
   }
 
   /** Which of the rows fit: sets the ranges of their bytes and members. */

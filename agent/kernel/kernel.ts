@@ -194,6 +194,7 @@ export class Kernel {
   /**
    * Adds rows [row, rows) of the batch to the piece, each made by the layout.
    * @param limit a row that makes the piece longer is not added, except when it is the `first`.
+   * @param ends gets where each row ends in the piece.
    * @returns the first row that was not added, and why.
    */
   encode(
@@ -203,6 +204,7 @@ export class Kernel {
     layout: RowLayout,
     limit: number,
     first: boolean,
+    ends?: number[],
   ): { row: number; stopped: Stopped } {
     let at = row;
     while (at < rows) {
@@ -218,6 +220,7 @@ export class Kernel {
         first && at === row ? 1 : 0,
       );
       this.length = this.#exports.encodedTo.value - this.#piece;
+      if (ends !== undefined) this.#columns.ends(done, this.#piece, ends);
       const stopped = STOPPED[this.#exports.stopped.value] as Stopped;
       if (stopped !== "done") return { row: at + done, stopped };
       at = end;
@@ -270,16 +273,18 @@ export class Kernel {
   }
 }
 
-const OPERATIONS = { message: 2, offset: 4, time: 5, stamp: 6, fields: 7 };
+const OPERATIONS = { message: 2, offset: 4, time: 5, stamp: 6, fields: 7, wideOffset: 9 };
 
 function operation(piece: Piece): number {
   if (typeof piece === "string") return OPERATIONS[piece];
-  return Buffer.isBuffer(piece) ? 1 : "stdout" in piece ? 3 : 8;
+  if (Buffer.isBuffer(piece)) return 1;
+  return "stdout" in piece ? 3 : "severities" in piece ? 8 : 10;
 }
 
 /** Bytes that a piece copies, one way or the other. */
 function partsOf(piece: Piece): readonly Buffer[] {
   if (typeof piece === "string") return [];
   if (Buffer.isBuffer(piece)) return [piece];
-  return "stdout" in piece ? [piece.stdout, piece.stderr] : piece.severities;
+  if ("stdout" in piece) return [piece.stdout, piece.stderr];
+  return "severities" in piece ? piece.severities : [...piece.text, ...piece.json];
 }

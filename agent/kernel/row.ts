@@ -6,7 +6,8 @@
 /**
  * One after the other: bytes as they are; by stream; by severity; the message as the inside of a JSON string; the offset
  * of the row in decimal; its time in RFC 3339 with as many digits as the log gave; ten digits of its seconds and nine of
- * its nanoseconds; its fields as members of an object, a comma before each.
+ * its nanoseconds; its fields as members of an object, a comma before each; the offset with zeros before it, 16 digits;
+ * the message as a text, or pieces of it as JSON (assembly/payload.ts), which the row's fields are in this case.
  */
 export type Piece =
   | Buffer
@@ -17,7 +18,9 @@ export type Piece =
   | "offset"
   | "time"
   | "stamp"
-  | "fields";
+  | "fields"
+  | "wideOffset"
+  | { readonly text: readonly [Buffer, Buffer]; readonly json: readonly [Buffer, Buffer] };
 
 export type RowLayout = readonly Piece[];
 

@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { switchKernels } from "../../agent/kernel/kernel.ts";
-import { checkFormats, checkJson, checkObjects, checkStructured } from "../support/twins.ts";
+import { checkFormats, checkJson, checkObjects, checkRequests, checkStructured } from "../support/twins.ts";
 
 switchKernels(true);
 const tests = join(import.meta.dirname, "..");
@@ -116,6 +116,7 @@ function anyText(): string {
 const TARGETS = {
   json: checkJson,
   objects: (text: string) => checkObjects([text, anyText().toWellFormed(), text, `${text} `]),
+  requests: (text: string) => checkRequests([anyText().toWellFormed(), text, text, anyText().toWellFormed()]),
   formats: checkFormats,
   structured: checkStructured,
 };

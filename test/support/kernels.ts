@@ -13,14 +13,21 @@ export function withKernels<T>(on: boolean, run: () => T): T {
   }
 }
 
-/** A batch as requests, not compressed: how many rows and bytes each has, and its body. */
-export function requestsOf(output: Output, batch: Batch, maxBytes: number, maxRows: number): string[] {
+/** A batch as requests, not compressed: how many rows and bytes each has, its body, and its last row alone. */
+export function requestsOf(
+  output: Output,
+  batch: Batch,
+  maxBytes: number,
+  maxRows: number,
+  key = output.requestKey(batch),
+): string[] {
   const requests: string[] = [];
   for (let at = 0; at < batch.rows; ) {
-    const request = output.open(output.requestKey(batch));
+    const request = output.open(key);
     at = request.append(batch, at, maxBytes, maxRows);
     const closed = request.close();
-    requests.push(`${closed.rows} ${closed.bytes} ${closed.body.toString("latin1")}`);
+    const last = closed.rows === 0 ? "" : output.entry(closed, closed.rows - 1);
+    requests.push(`${closed.rows} ${closed.bytes} ${closed.body.toString("latin1")} ${last}`);
   }
   return requests;
 }

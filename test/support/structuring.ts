@@ -14,7 +14,7 @@ export interface StructuredRow {
   readonly nanos: number;
 }
 
-const DEFAULTS: StructuredOptions = {
+export const DEFAULTS: StructuredOptions = {
   into: "root",
   timeKey: "",
   messageKey: "message",

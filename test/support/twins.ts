@@ -7,13 +7,17 @@ import { JsonFormat } from "../../agent/process/json.ts";
 import { KlogFormat } from "../../agent/process/klog.ts";
 import { LogfmtFormat } from "../../agent/process/logfmt.ts";
 import { Members } from "../../agent/process/members.ts";
+import { SeverityFinder, severityOfValue } from "../../agent/process/severity.ts";
+import { Structured } from "../../agent/process/structured.ts";
 import { ApacheFormat, NginxFormat } from "../../agent/process/web.ts";
 import { access, klog, logfmt, type Member } from "../reference/formats.ts";
 import { depthOf, isObject, keep } from "../reference/json.ts";
-import { withKernels } from "./kernels.ts";
+import { elasticsearchOutput } from "./elasticsearch-output.ts";
+import { requestsOf, withKernels } from "./kernels.ts";
 import { origin, rowsOf } from "./rows.ts";
 import { generationOf } from "./scanning.ts";
-import { structure } from "./structuring.ts";
+import { stackdriverOutput } from "./stackdriver-output.ts";
+import { DEFAULTS, structure } from "./structuring.ts";
 
 const members = new Members();
 
@@ -109,6 +113,21 @@ const OPTIONS = [
   { into: "app", timeKey: "time", messageKey: "msg" },
   { keepMessage: true, severityKey: "a", timeKey: "a" },
 ];
+
+const bulk = elasticsearchOutput(["http://127.0.0.1:1"], { compression: "none" });
+const entries = stackdriverOutput("http://127.0.0.1:1", { compression: "none" });
+
+/** Requests of these messages are byte for byte the same with kernels and without, processed or not. */
+export function checkRequests(texts: readonly string[]): void {
+  const requests = (): string[] => {
+    const rows = rowsOf(texts);
+    const plain = requestsOf(entries, rows, 1e6, 1000);
+    new Structured("json", new JsonFormat(), DEFAULTS, severityOfValue, undefined).process(rows);
+    new SeverityFinder("info", "error", undefined).process(rows);
+    return [...plain, ...requestsOf(bulk, rows, 1e6, 1000), ...requestsOf(entries, rows, 1e6, 1000)];
+  };
+  assert.deepEqual(requests(), withKernels(false, requests));
+}
 
 /** Whatever a message is: nothing throws, fields are JSON of unique names, and none that a record has of its own. */
 export function checkStructured(text: string): void {

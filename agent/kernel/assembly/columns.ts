@@ -9,7 +9,9 @@ export const NANOS: u32 = TO + MAX_ROWS * 4;
 /** Of members. */
 export const FIRST: u32 = NANOS + MAX_ROWS * 4;
 export const COUNT: u32 = FIRST + MAX_ROWS * 4;
-export const DIGITS: u32 = COUNT + MAX_ROWS * 4;
+/** Where rows end that have been written. */
+export const ENDS: u32 = COUNT + MAX_ROWS * 4;
+export const DIGITS: u32 = ENDS + MAX_ROWS * 4;
 export const FLAGS: u32 = DIGITS + MAX_ROWS;
 export const LEVELS: u32 = FLAGS + MAX_ROWS;
 

@@ -5,10 +5,11 @@
  * A document of 900 bytes is written in a few hundred nanoseconds: constants 16 bytes at a time, and the message escaped
  * by looking at 16 bytes at a time (`npm run bench:micro`).
  */
-import { COUNT, DIGITS, FIRST, FLAGS, FROM, LEVELS, NANOS, OFFSETS, SECONDS, STDERR, TO } from "./columns";
+import { COUNT, DIGITS, ENDS, FIRST, FLAGS, FROM, LEVELS, NANOS, OFFSETS, SECONDS, STDERR, TO } from "./columns";
 import { PROGRAM } from "./layout";
 import { writeMembers } from "./members";
 import { DIGITS_END, makeDigits } from "./number";
+import { writePayload } from "./payload";
 
 /** Operations: a word, then its arguments. */
 const END: u32 = 0;
@@ -25,6 +26,10 @@ const FIELDS: u32 = 7;
 /** address and length for each severity */
 const SEVERITY: u32 = 8;
 const SEVERITIES: u32 = 10;
+/** The offset with leading zeros. */
+const WIDE_OFFSET: u32 = 9;
+/** addresses and lengths: see payload.ts. */
+const PAYLOAD: u32 = 10;
 
 /** What a message's 16 bytes, and a number or a time, may take at most. */
 const STEP: u32 = 96;
@@ -112,6 +117,17 @@ export function encodeRows(rows: u32, input: u32, members: u32, out: u32, room: 
         const arguments = at + 4 + (<u32>load<u8>(LEVELS + row) << 3);
         out = copy(load<u32>(arguments), load<u32>(arguments + 4), out, last);
         at += 4 + SEVERITIES * 8;
+      } else if (operation == WIDE_OFFSET) {
+        v128.store(out, i8x16.splat(0x30));
+        v128.store(out + 16 - offsetLength, v128.load(DIGITS_END - offsetLength));
+        out += 16;
+        at += 4;
+      } else if (operation == PAYLOAD) {
+        const from = input + load<u32>(FROM + (row << 2));
+        const to = input + load<u32>(TO + (row << 2));
+        const first = members + (load<u32>(FIRST + (row << 2)) << 4);
+        out = writePayload(at + 4, from, to, first, load<u32>(COUNT + (row << 2)), input, out, last);
+        at += 36;
       } else {
         v128.store(out, v128.load(STAMP_TEXT));
         v128.store(out + 10, v128.load(NANO_TEXT));
@@ -126,6 +142,7 @@ export function encodeRows(rows: u32, input: u32, members: u32, out: u32, room: 
       break;
     }
     first = false;
+    store<u32>(ENDS + (row << 2), out);
   }
   encodedTo = out;
   return row;
@@ -140,8 +157,8 @@ export function copy(from: u32, length: u32, out: u32, last: u32): u32 {
   return end;
 }
 
-/** The inside of a JSON string. @returns more than `last` for no room. */
-function escape(at: u32, to: u32, out: u32, last: u32): u32 {
+/** The inside of a JSON string, from [at, to). @returns more than `last` for no room. */
+export function escape(at: u32, to: u32, out: u32, last: u32): u32 {
   const space = i8x16.splat(0x20);
   const quote = i8x16.splat(0x22);
   const backslash = i8x16.splat(0x5c);

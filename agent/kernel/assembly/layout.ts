@@ -28,7 +28,7 @@ export const COLUMNS: u32 = PROGRAM + PROGRAM_BYTES + 0x40;
 export const MAX_ROWS: u32 = 0x1000;
 
 /** Fields of the rows (members.ts): four words each. */
-export const MEMBERS: u32 = COLUMNS + MAX_ROWS * 39 + 0x40;
+export const MEMBERS: u32 = COLUMNS + MAX_ROWS * 43 + 0x40;
 export const MAX_MEMBERS: u32 = 0x2000;
 
 /** The bytes of a batch. */
