@@ -11,7 +11,7 @@ buildBundle();
 const KILLS = Number(process.env.TAILRACE_KILLS ?? 20);
 
 test("twenty kills with SIGKILL during writing and rotation lose nothing and store nothing twice", {
-  timeout: 600_000,
+  timeout: 30_000 * KILLS,
 }, async (context) => {
   const root = temporaryFolder(context);
   const elasticsearch = await startElasticsearch();
