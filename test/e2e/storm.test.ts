@@ -114,6 +114,7 @@ test("a dead backend: memory stays under a limit of 128 MiB while files rotate a
       async () => /tailrace_output_up\{output="es"\} 0/.test(await (await fetch(metrics)).text()),
       "it is down",
     );
+    if (OUTAGE_SECONDS > 0) await new Promise((resolve) => setTimeout(resolve, 1000));
   }
   const status = readFileSync(`/proc/${program.child.pid}/status`, "utf8");
   const peak = Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
