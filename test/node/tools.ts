@@ -37,6 +37,8 @@ interface Build {
   /** Go packages by the name of the program. */
   readonly packages: Readonly<Record<string, string>>;
   readonly ldflags?: (version: string) => string;
+  /** What of it is left out. */
+  readonly tags?: string;
 }
 
 /** Of a build, and how long after one that failed. */
@@ -62,6 +64,8 @@ const BUILDS: readonly Build[] = [
     module: "promtool",
     requirement: "github.com/prometheus/prometheus",
     packages: { promtool: "github.com/prometheus/prometheus/cmd/promtool" },
+    // Service discovery, and with it the clients of all clouds.
+    tags: "remove_all_sd",
   },
 ];
 
@@ -124,7 +128,7 @@ function versionOf({ module, requirement }: Build): string {
 }
 
 async function compile(
-  { module, packages, ldflags }: Build,
+  { module, packages, ldflags, tags = "" }: Build,
   version: string,
   names: readonly string[],
   folder: string,
@@ -136,7 +140,8 @@ async function compile(
   for (const name of names) {
     const begun = performance.now();
     const flags = `-s -w ${ldflags?.(version) ?? ""}`.trim();
-    const args = ["build", "-v", "-trimpath", "-ldflags", flags, "-o", join(scratch, name), packages[name] ?? ""];
+    const output = join(scratch, name);
+    const args = ["build", "-v", "-trimpath", "-tags", tags, "-ldflags", flags, "-o", output, packages[name] ?? ""];
     // Registries may stumble. What was fetched and compiled before is in Go's caches, so the next try goes on from there.
     for (let tries = 1; ; tries++) {
       const code = await go(name, module, args, say);
