@@ -23,7 +23,10 @@ export class Repairs {
   }
 
   cut(from: number, to: number): void {
-    this.#cuts.push([from, to]);
+    const last = this.#cuts.at(-1);
+    // One behind the other, as where a name comes again and again: one span.
+    if (last !== undefined && last[1] === from) last[1] = to;
+    else this.#cuts.push([from, to]);
   }
 
   loneAt(u: number): void {

@@ -135,7 +135,8 @@ function worstOf(plan: Plan, rows: Rows): [ms: number, of: string] {
   let worst: [number, string] = [0, ""];
   for (const piece of HARD) {
     const message = piece.repeat(Math.ceil((1 << 20) / piece.length)).slice(0, 1 << 20);
-    for (const text of [message, `{"a":${JSON.stringify(message)}}`.slice(0, 1 << 20)]) {
+    const object = `{${piece.repeat(Math.floor((1 << 20) / piece.length) - 8)}"a":1}`;
+    for (const text of [message, `{"a":${JSON.stringify(message)}}`.slice(0, 1 << 20), object]) {
       const line = [Buffer.from(`${time(0)} stdout F ${text}\n`)];
       const chain = new ProcessorChain(plan);
       const scanned = run(line, chain, rows, false);

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { JsonFormat } from "../../../agent/process/json.ts";
+import { Members } from "../../../agent/process/members.ts";
+import { Repairs } from "../../../agent/process/repairs.ts";
 import type { StructuredOptions } from "../../../agent/process/structured.ts";
 import { anyJson } from "../../support/json.ts";
 import { structure } from "../../support/structuring.ts";
@@ -209,6 +211,23 @@ test("json: a hundred thousand members of one name are one, and as many of diffe
   const { rows, counts } = structure(new JsonFormat(), [many, same]);
   assert.deepEqual([rows[0]?.message, rows[0]?.fields, rows[1]?.fields], [many, "{}", '{"k":99999}']);
   assert.equal(counts.unmatched, 1);
+});
+
+test("json: a line of 1 MiB that has one name again and again is read without making texts of it", (context) => {
+  const made = context.mock.method(Members.prototype, "name");
+  const cuts = context.mock.method(Repairs.prototype, "append");
+  const same = `{"b":0,${'"a":1,'.repeat(174_000)}"a":2}`;
+  const { rows } = structure(new JsonFormat(), [same]);
+  assert.equal(rows[0]?.fields, '{"b":0,"a":2}');
+  assert.ok(made.mock.callCount() < 50, `${made.mock.callCount()} names were made`);
+  assert.ok(cuts.mock.callCount() < 10);
+});
+
+test("json: names that come again in turns are still the last of each", () => {
+  const names = (round: number): string =>
+    Array.from({ length: 40 }, (_, i) => `"n${i}":${round},"n${i}":${round}`).join();
+  const { rows } = structure(new JsonFormat(), [`{${[1, 2, 3].map(names).join()}}`]);
+  assert.equal(rows[0]?.fields, `{${Array.from({ length: 40 }, (_, i) => `"n${i}":3`).join()}}`);
 });
 
 test("json: a text is an object where JSON.parse says so, and all of it is kept, for any text", () => {
