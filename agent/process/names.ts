@@ -1,7 +1,8 @@
 /**
  * What becomes of parsers' names: which of them a record may have at its top, and how a parser's own get into a batch.
  */
-import type { Rows } from "../batch.ts";
+import type { Batch, Rows } from "../batch.ts";
+import type { Fields } from "../fields.ts";
 import { BACKSLASH, DOT, SPACE } from "../parse/ascii.ts";
 
 /**
@@ -38,6 +39,20 @@ function collidesSlow(json: string): boolean {
   const name = json.includes("\\") ? (JSON.parse(`"${json}"`) as string) : json;
   const parts = name.split(".");
   return RESERVED.has(parts[0] as string) || parts.some((part) => part.trim() === "");
+}
+
+/** "" for a name that is not set: no member that JSON can have is named so by `isNamed`. */
+export function nameInJson(name: string): Buffer {
+  return Buffer.from(JSON.stringify(name.toWellFormed()).slice(1, -1));
+}
+
+/** Names with escapes that JSON does not demand (`\u006dsg`) name nothing here: they stay fields. */
+export function isNamed(batch: Batch, fields: Fields, member: number, name: Buffer): boolean {
+  if (name.length === 0) return false;
+  const from = fields.nameFrom(member);
+  if (fields.nameTo(member) - from !== name.length) return false;
+  for (let i = 0; i < name.length; i++) if (batch.bytes[from + i] !== name[i]) return false;
+  return true;
 }
 
 /** The names of a format's members. Fields are ranges of a batch's bytes, so each batch that needs them gets them once. */

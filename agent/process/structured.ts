@@ -7,14 +7,14 @@
  * says of itself can't be forged: it has its origin and offset whatever the message says, its time but where the
  * operator names `timeKey`, and members of a record's own names go under `fields`.
  */
-import { type Batch, DROPPED, type Rows, SUMMARY, TRUNCATED, UNPARSED } from "../batch.ts";
+import { DROPPED, type Rows, SUMMARY, TRUNCATED, UNPARSED } from "../batch.ts";
 import type { Fields } from "../fields.ts";
 import { ESCAPED } from "../kernel/json.ts";
 import { CLOSE_BRACE, COLON, COMMA, OPEN_BRACE, QUOTE } from "../parse/ascii.ts";
 import { unescapeJson } from "../parse/unescape.ts";
 import { appendBytes, type Format } from "./format.ts";
 import { Moment } from "./moment.ts";
-import { collides, Names } from "./names.ts";
+import { collides, isNamed, Names, nameInJson } from "./names.ts";
 import type { Match, Processor } from "./processor.ts";
 
 export interface StructuredOptions {
@@ -67,6 +67,8 @@ export class Structured implements Processor {
   /** What names are, by number, for a generation of these. */
   #kinds = new Uint8Array(0);
   #generation = 0;
+  /** What the names of the row at hand are, or may be. */
+  #rowKinds = new Uint8Array(64);
 
   constructor(
     name: string,
@@ -133,7 +135,12 @@ export class Structured implements Processor {
   /** What there is among the names of the members since `mark`. Names that have numbers are looked at once. */
   #kindsOf(rows: Rows, fields: Fields, mark: number): number {
     const { names: numbers, firstName = 0 } = this.#format;
-    if (numbers === undefined) return NAMED | COLLIDING;
+    const count = fields.used - mark;
+    if (count > this.#rowKinds.length) this.#rowKinds = new Uint8Array(count * 2);
+    if (numbers === undefined) {
+      this.#rowKinds.fill(NAMED | COLLIDING, 0, count);
+      return NAMED | COLLIDING;
+    }
     if (numbers.generation !== this.#generation) {
       this.#generation = numbers.generation;
       if (this.#kinds.length < numbers.maxNames) this.#kinds = new Uint8Array(numbers.maxNames);
@@ -142,9 +149,10 @@ export class Structured implements Processor {
     const kinds = this.#kinds;
     const { names } = numbers;
     let all = 0;
-    for (let member = mark, at = firstName; member < fields.used; member++, at++) {
-      const name = names[at]! & ~ESCAPED;
-      if (kinds[name] === 0) kinds[name] = this.#kindOf(rows, fields, member);
+    for (let i = 0; i < count; i++) {
+      const name = names[firstName + i]! & ~ESCAPED;
+      if (kinds[name] === 0) kinds[name] = this.#kindOf(rows, fields, mark + i);
+      this.#rowKinds[i] = kinds[name]!;
       all |= kinds[name]!;
     }
     return all;
@@ -167,8 +175,12 @@ export class Structured implements Processor {
       if (member === fields.used) this.#messageName = this.#messageAlias;
     }
     this.#taken.fill(0);
+    const kinds = this.#rowKinds;
     for (let member = mark; member < fields.used; member++) {
-      if (!this.#isTaken(rows, row, fields, member, member - mark)) moveMember(fields, member, kept++);
+      const kind = kinds[member - mark]!;
+      if ((kind & NAMED) !== 0 && this.#isTaken(rows, row, fields, member, member - mark)) continue;
+      kinds[kept - mark] = kind;
+      moveMember(fields, member, kept++);
     }
     fields.used = kept;
   }
@@ -217,8 +229,8 @@ export class Structured implements Processor {
     let kept = mark;
     let valueFrom = -1;
     for (let member = mark; member < fields.used; member++) {
-      const nameFrom = fields.table[member * WIDTH]!;
-      if (!collides(rows.bytes, nameFrom, fields.table[member * WIDTH + 1]!)) {
+      const mayCollide = (this.#rowKinds[member - mark]! & COLLIDING) !== 0;
+      if (!mayCollide || !collides(rows.bytes, fields.nameFrom(member), fields.nameTo(member))) {
         moveMember(fields, member, kept++);
         continue;
       }
@@ -252,22 +264,10 @@ export class Structured implements Processor {
   }
 }
 
-/** "" for a name that is not set: no member that JSON can have is named so by `isNamed`. */
-function nameInJson(name: string): Buffer {
-  return Buffer.from(JSON.stringify(name.toWellFormed()).slice(1, -1));
-}
-
-/** Names with escapes that JSON does not demand (`\u006dsg`) name nothing here: they stay fields. */
-function isNamed(batch: Batch, fields: Fields, member: number, name: Buffer): boolean {
-  if (name.length === 0) return false;
-  const from = fields.table[member * WIDTH]!;
-  if (fields.table[member * WIDTH + 1]! - from !== name.length) return false;
-  for (let i = 0; i < name.length; i++) if (batch.bytes[from + i] !== name[i]) return false;
-  return true;
-}
-
 function moveMember(fields: Fields, from: number, to: number): void {
-  if (from !== to) fields.table.copyWithin(to * WIDTH, from * WIDTH, (from + 1) * WIDTH);
+  if (from === to) return;
+  const { table } = fields;
+  for (let i = 0; i < WIDTH; i++) table[to * WIDTH + i] = table[from * WIDTH + i]!;
 }
 
 /** Appends a byte and the member as JSON. */
