@@ -1,13 +1,16 @@
 /** Makes dist/tailrace.mjs: the one file that the image runs, with all packages and the status page in it. */
 import { chmodSync } from "node:fs";
+import { builtinModules } from "node:module";
 import { build, type Plugin } from "esbuild";
 import { PAGE } from "./agent/admin/page/assets.ts";
 
 const WITHIN = /@kubernetes\/client-node\/dist/;
+const GENERATED = /@kubernetes\/client-node\/dist\/gen\//;
 
 /**
  * client-node is the whole API, 5 MB of generated classes, of which KubeConfig is used. It does not say that its modules
  * can be left out; they do nothing when loaded. Nor is the whole of undici loaded for it. A bundle without them takes 14 MB less memory and a third less CPU to start.
+ * KubeConfig names the generated classes only for API clients, which nobody makes here.
  */
 const leaveOutUnused: Plugin = {
   name: "leave out what is unused of client-node",
@@ -21,12 +24,14 @@ export { default as Agent } from "undici/lib/dispatcher/agent.js";
 export const { fetch } = globalThis;`,
       resolveDir: import.meta.dirname,
     }));
+    onLoad({ filter: /./, namespace: "none" }, () => ({ contents: "module.exports = {};" }));
     onResolve(
       { filter: /^@kubernetes\/client-node$|^\./ },
       async ({ path, importer, resolveDir, kind, pluginData }) => {
         const within = WITHIN.test(importer);
         if (pluginData === leaveOutUnused || (path.startsWith(".") && !within)) return undefined;
         const found = await resolve(path, { importer, resolveDir, kind, pluginData: leaveOutUnused });
+        if (GENERATED.test(found.path) && !GENERATED.test(importer)) return { path: "none", namespace: "none" };
         return { ...found, sideEffects: false };
       },
     );
@@ -34,6 +39,33 @@ export const { fetch } = globalThis;`,
 };
 
 const outfile = "dist/tailrace.mjs";
+
+/**
+ * Node's own modules by require: an import of one reads all its exports, also those that load more when they are first
+ * asked for. `http` so loads an undici of Node's own, `crypto` the Web Crypto API: 5 MB and a tenth of the CPU to start.
+ */
+const requireBuiltins: Plugin = {
+  name: "require Node's modules",
+  setup({ onLoad, onResolve }) {
+    const names = new Set([...builtinModules, ...builtinModules.map((name) => `node:${name}`), "node:sqlite"]);
+    onResolve({ filter: /^[a-z_:/0-9]+$/ }, ({ path, kind }) =>
+      kind === "import-statement" && names.has(path) ? { path, namespace: "builtin" } : undefined,
+    );
+    onLoad({ filter: /./, namespace: "builtin" }, ({ path }) => ({
+      contents: `module.exports = require(${JSON.stringify(path)});`,
+    }));
+  },
+};
+
+/** zod's messages in fifty languages, of which none but English is ever used: 0.3 MB of source. */
+const onlyEnglish: Plugin = {
+  name: "only English",
+  setup({ onLoad }) {
+    onLoad({ filter: /zod\/v4\/locales\/index\.js$/ }, () => ({
+      contents: 'export { default as en } from "./en.js";',
+    }));
+  },
+};
 
 /** What is read from beside the source stands in the bundle itself. */
 const inlinePage: Plugin = {
@@ -55,7 +87,7 @@ const result = await build({
   minifyWhitespace: true,
   legalComments: "none",
   metafile: true,
-  plugins: [inlinePage, leaveOutUnused],
+  plugins: [inlinePage, leaveOutUnused, onlyEnglish, requireBuiltins],
   // An older Node would end in the middle of some package, with a page of its source. Packages in CommonJS call require
   // for Node's own modules.
   banner: {

@@ -25,8 +25,11 @@ export class LineReader {
   #nuls = 0;
   /** So many bytes behind them hold no line end. */
   #searched = 0;
-  /** The last bytes before #offset, as they were read; empty where they are not known. */
-  readonly #marker = Buffer.allocUnsafe(MARKER_BYTES);
+  /**
+   * The last bytes before #offset, as they were read; empty where they are not known. Not from Node's pool: each would
+   * keep 64 KB of it from being freed.
+   */
+  readonly #marker = Buffer.allocUnsafeSlow(MARKER_BYTES);
   #markerLength = 0;
   /** A compressed file was read to its end. */
   atEnd = false;
