@@ -2,7 +2,7 @@
 import { isUtf8 } from "node:buffer";
 import type { Rows } from "../batch.ts";
 import type { Fields } from "../fields.ts";
-import { BACKSLASH, QUOTE, SPACE } from "../parse/ascii.ts";
+import { BACKSLASH, QUOTE, SPACE, ZERO } from "../parse/ascii.ts";
 import { unescapeJson } from "../parse/unescape.ts";
 import { appendRepaired } from "../parse/utf8.ts";
 import { unescapeGo } from "./quoted.ts";
@@ -164,4 +164,18 @@ function appendEscaped(rows: Rows, from: number, to: number): void {
     bytes[out++] = HEX[byte & 15]!;
   }
   rows.used = out;
+}
+
+/** Whether the text at `from` begins like the shape, in which a 0 stands for any digit. */
+export function hasShape(bytes: Uint8Array, from: number, to: number, shape: string): boolean {
+  if (to - from < shape.length) return false;
+  for (let i = 0; i < shape.length; i++) {
+    const wanted = shape.charCodeAt(i);
+    if (wanted === ZERO ? !isDigit(bytes[from + i]!) : bytes[from + i] !== wanted) return false;
+  }
+  return true;
+}
+
+export function isDigit(byte: number): boolean {
+  return byte >= ZERO && byte <= ZERO + 9;
 }

@@ -11,8 +11,18 @@
  */
 import type { Rows } from "../batch.ts";
 import type { Fields } from "../fields.ts";
-import { CLOSE_BRACKET, COLON, LF, QUOTE, SPACE, TAB, ZERO } from "../parse/ascii.ts";
-import { addNumber, addQuoted, addText, appendText, endOfQuoted, type Format, MOST_MEMBERS } from "./format.ts";
+import { CLOSE_BRACKET, COLON, LF, QUOTE, SPACE, TAB } from "../parse/ascii.ts";
+import {
+  addNumber,
+  addQuoted,
+  addText,
+  appendText,
+  endOfQuoted,
+  type Format,
+  hasShape,
+  isDigit,
+  MOST_MEMBERS,
+} from "./format.ts";
 import { addPairs } from "./logfmt.ts";
 import { Names } from "./names.ts";
 
@@ -25,8 +35,8 @@ const MESSAGE = 5;
 /** By the letter; behind the names of members there are the words for levels, in quotes. */
 const LEVELS = ["I", "W", "E", "F"].map((letter) => letter.charCodeAt(0));
 const INFO = 6;
-/** "Lmmdd hh:mm:ss.uuuuuu " */
-const SHAPE = "L0000 00:00:00.000000 ";
+/** "mmdd hh:mm:ss.uuuuuu " */
+const SHAPE = "0000 00:00:00.000000 ";
 const LESS = 0x3c;
 const EQUALS = 0x3d;
 const GREATER = 0x3e;
@@ -45,8 +55,8 @@ export class KlogFormat implements Format {
   parse(rows: Rows, from: number, to: number, fields: Fields): boolean {
     const { bytes } = rows;
     const level = LEVELS.indexOf(bytes[from]!);
-    if (level < 0 || to - from < SHAPE.length || !hasShape(bytes, from)) return false;
-    let at = from + SHAPE.length;
+    if (level < 0 || !hasShape(bytes, from + 1, to, SHAPE)) return false;
+    let at = from + 1 + SHAPE.length;
     while (at < to && bytes[at] === SPACE) at++;
     const pid = at;
     while (at < to && isDigit(bytes[at]!)) at++;
@@ -62,7 +72,7 @@ export class KlogFormat implements Format {
     const names = this.#names;
     names.place(rows);
     fields.add(names.from(LEVEL), names.to(LEVEL), names.from(INFO + level), names.to(INFO + level));
-    addText(rows, fields, names.from(TIME), names.to(TIME), from + 1, from + SHAPE.length - 1);
+    addText(rows, fields, names.from(TIME), names.to(TIME), from + 1, from + SHAPE.length);
     addNumber(rows, fields, names.from(PID), names.to(PID), pid, pidTo);
     addText(rows, fields, names.from(FILE), names.to(FILE), file, colon);
     addNumber(rows, fields, names.from(LINE), names.to(LINE), colon + 1, bracket);
@@ -127,16 +137,4 @@ function addBlock(rows: Rows, fields: Fields, name: number, nameTo: number, from
   const value = rows.used;
   appendText(rows, text, value);
   fields.add(name, nameTo, value, rows.used);
-}
-
-function hasShape(bytes: Uint8Array, from: number): boolean {
-  for (let i = 1; i < SHAPE.length; i++) {
-    const wanted = SHAPE.charCodeAt(i);
-    if (wanted === ZERO ? !isDigit(bytes[from + i]!) : bytes[from + i] !== wanted) return false;
-  }
-  return true;
-}
-
-function isDigit(byte: number): boolean {
-  return byte >= ZERO && byte <= ZERO + 9;
 }

@@ -17,22 +17,39 @@ const METADATA = [
 ];
 const RESERVED = new Set([...OWN, "truncated", ...METADATA]);
 
-/** First bytes of names that need a closer look; blanks, because a name of nothing else is refused too. */
-const SUSPECT = new Uint8Array(256).fill(1, 0, SPACE + 1);
-for (const name of RESERVED) SUSPECT[name.charCodeAt(0)] = 1;
+/** By first byte, names that can't stand at the top. */
+const RESERVED_AT: (readonly Buffer[] | undefined)[] = new Array(256).fill(undefined);
+for (const name of RESERVED) {
+  const first = name.charCodeAt(0);
+  RESERVED_AT[first] = [...(RESERVED_AT[first] ?? []), Buffer.from(name)];
+}
 
 /** Whether a member of this name can't stand at the top of a record. The name is the inside of a JSON string. */
 export function collides(bytes: Buffer, from: number, to: number): boolean {
   if (from === to) return true;
-  let suspect = SUSPECT[bytes[from]!] === 1 || bytes[to - 1] === DOT;
+  // A name of nothing but blanks is refused too.
+  let suspect = bytes[from]! <= SPACE || bytes[to - 1] === DOT;
   // Elasticsearch refuses names with an empty part.
   let dot = true;
+  let end = to;
   for (let at = from; at < to && !suspect; at++) {
     const byte = bytes[at];
-    suspect = byte === BACKSLASH || (byte === DOT && dot);
+    suspect = byte === BACKSLASH || (byte === DOT && dot) || (dot && byte === SPACE);
     dot = byte === DOT;
+    if (dot && end === to) end = at;
   }
-  return suspect && collidesSlow(bytes.toString("utf8", from, to));
+  return suspect ? collidesSlow(bytes.toString("utf8", from, to)) : isReserved(bytes, from, end);
+}
+
+function isReserved(bytes: Buffer, from: number, to: number): boolean {
+  const names = RESERVED_AT[bytes[from]!];
+  if (names === undefined) return false;
+  next: for (const name of names) {
+    if (name.length !== to - from) continue;
+    for (let i = 1; i < name.length; i++) if (bytes[from + i] !== name[i]) continue next;
+    return true;
+  }
+  return false;
 }
 
 function collidesSlow(json: string): boolean {

@@ -225,12 +225,13 @@ const SECRET = ["ecret", "ECRET"].map((word) => Buffer.from(word));
 function awsKey(bytes: Uint8Array, from: number, to: number, spans: number[]): void {
   const buffer = bytes as Buffer;
   for (const prefix of AKIA)
-    for (let at = buffer.indexOf(prefix, from); at >= 0 && at + 20 <= to; at = buffer.indexOf(prefix, at + 1)) {
-      if (at > from && is(bytes[at - 1], DIGIT | LETTER)) continue;
+    for (let at = buffer.indexOf(prefix, from); at >= 0 && at + 20 <= to; ) {
       let end = at;
-      while (end < to && end < at + 21 && (is(bytes[end], DIGIT) || (bytes[end]! >= 0x41 && bytes[end]! <= 0x5a)))
-        end++;
-      if (end - at === 20 && !(end < to && is(bytes[end], LETTER))) spans.push(at, end);
+      while (end < to && (is(bytes[end], DIGIT) || (bytes[end]! >= 0x41 && bytes[end]! <= 0x5a))) end++;
+      const glued = (at > from && is(bytes[at - 1], DIGIT | LETTER)) || (end < to && is(bytes[end], LETTER));
+      if (end - at === 20 && !glued) spans.push(at, end);
+      // Within such letters no other one begins: it would be glued to what is before it.
+      at = buffer.indexOf(prefix, end);
     }
   for (const word of SECRET) {
     // What was looked at behind one word is not looked at again behind the next.

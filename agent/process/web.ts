@@ -13,8 +13,8 @@
  */
 import type { Rows } from "../batch.ts";
 import type { Fields } from "../fields.ts";
-import { CLOSE_BRACKET, COLON, COMMA, MINUS, OPEN_BRACKET, QUOTE, SPACE, ZERO } from "../parse/ascii.ts";
-import { addNumber, addText, endOfQuoted, type Format } from "./format.ts";
+import { CLOSE_BRACKET, COLON, COMMA, MINUS, OPEN_BRACKET, QUOTE, SPACE } from "../parse/ascii.ts";
+import { addNumber, addText, endOfQuoted, type Format, hasShape, isDigit } from "./format.ts";
 import { Names } from "./names.ts";
 
 const HASH = 0x23;
@@ -24,12 +24,16 @@ const NAMES = [
   ...["agent", "level", "pid", "tid", "connection", "message", "module", "server", "upstream", "host"],
 ] as const;
 type Name = (typeof NAMES)[number];
+/** Where each stands among the names. */
+const AT = Object.fromEntries(NAMES.map((name, i) => [name, i])) as Record<Name, number>;
 /** What nginx tells of the request behind an error's text. */
 const CONTEXT: readonly Name[] = ["client", "server", "request", "upstream", "host", "referrer"];
 const CLIENT = Buffer.from(", client: ");
 
 class WebFormat {
   readonly severityName = "level";
+  /** Of the last message: an access line tells nothing twice, an error may. */
+  unique = false;
   readonly #names = new Names(NAMES);
 
   begin(): void {
@@ -39,6 +43,7 @@ class WebFormat {
   /** Common, combined, and what begins like them. */
   protected parseAccess(rows: Rows, from: number, to: number, fields: Fields): boolean {
     const { bytes } = rows;
+    this.unique = true;
     const client = endOfWord(bytes, from, to);
     const identity = endOfWord(bytes, client + 1, to);
     // A user's name may hold blanks; the time's bracket ends it.
@@ -55,31 +60,28 @@ class WebFormat {
     const sizeTo = endOfWord(bytes, size, to);
     if (!isNumber(bytes, status, statusTo) || (!isNumber(bytes, size, sizeTo) && !isNothing(bytes, size, sizeTo)))
       return false;
-    this.#names.place(rows);
-    this.text(rows, fields, "client", from, client);
-    this.text(rows, fields, "identity", client + 1, identity);
-    this.text(rows, fields, "user", identity + 1, open - 1);
-    this.text(rows, fields, "time", open + 1, close);
+    this.text(rows, fields, AT.client, from, client);
+    this.text(rows, fields, AT.identity, client + 1, identity);
+    this.text(rows, fields, AT.user, identity + 1, open - 1);
+    this.text(rows, fields, AT.time, open + 1, close);
     this.#request(rows, fields, request + 1, requestTo - 1);
-    this.number(rows, fields, "status", status, statusTo);
-    this.number(rows, fields, "bytes", size, sizeTo);
-    const agent = this.#quoted(rows, fields, "referrer", sizeTo, to);
-    if (agent > 0) this.#quoted(rows, fields, "agent", agent, to);
+    this.number(rows, fields, AT.status, status, statusTo);
+    this.number(rows, fields, AT.bytes, size, sizeTo);
+    const agent = this.#quoted(rows, fields, AT.referrer, sizeTo, to);
+    if (agent > 0) this.#quoted(rows, fields, AT.agent, agent, to);
     return true;
   }
 
-  protected text(rows: Rows, fields: Fields, name: Name, from: number, to: number): void {
+  protected text(rows: Rows, fields: Fields, name: number, from: number, to: number): void {
     if (isNothing(rows.bytes, from, to)) return;
     this.#names.place(rows);
-    const index = NAMES.indexOf(name);
-    addText(rows, fields, this.#names.from(index), this.#names.to(index), from, to);
+    addText(rows, fields, this.#names.from(name), this.#names.to(name), from, to);
   }
 
-  protected number(rows: Rows, fields: Fields, name: Name, from: number, to: number): void {
+  protected number(rows: Rows, fields: Fields, name: number, from: number, to: number): void {
     if (isNothing(rows.bytes, from, to)) return;
     this.#names.place(rows);
-    const index = NAMES.indexOf(name);
-    addNumber(rows, fields, this.#names.from(index), this.#names.to(index), from, to);
+    addNumber(rows, fields, this.#names.from(name), this.#names.to(name), from, to);
   }
 
   /** "GET /a HTTP/1.1" in its parts; what is none stays whole. */
@@ -89,16 +91,16 @@ class WebFormat {
     const path = endOfWord(bytes, method + 1, to);
     const protocol = endOfWord(bytes, path + 1, to);
     if (!isMethod(bytes, from, method) || path <= method + 1 || path + 1 >= to || protocol !== to) {
-      this.text(rows, fields, "request", from, to);
+      this.text(rows, fields, AT.request, from, to);
       return;
     }
-    this.text(rows, fields, "method", from, method);
-    this.text(rows, fields, "path", method + 1, path);
-    this.text(rows, fields, "protocol", path + 1, protocol);
+    this.text(rows, fields, AT.method, from, method);
+    this.text(rows, fields, AT.path, method + 1, path);
+    this.text(rows, fields, AT.protocol, path + 1, protocol);
   }
 
   /** @returns the position behind a blank and a text in quotes at `at`; -1 when there is none. */
-  #quoted(rows: Rows, fields: Fields, name: Name, at: number, to: number): number {
+  #quoted(rows: Rows, fields: Fields, name: number, at: number, to: number): number {
     if (at + 1 >= to || rows.bytes[at] !== SPACE || rows.bytes[at + 1] !== QUOTE) return -1;
     const end = endOfQuoted(rows.bytes, at + 1, to);
     if (end > 0) this.text(rows, fields, name, at + 2, end - 1);
@@ -108,6 +110,7 @@ class WebFormat {
 
 export class NginxFormat extends WebFormat implements Format {
   parse(rows: Rows, from: number, to: number, fields: Fields): boolean {
+    this.unique = false;
     return this.#parseError(rows, from, to, fields) || this.parseAccess(rows, from, to, fields);
   }
 
@@ -125,20 +128,20 @@ export class NginxFormat extends WebFormat implements Format {
     if (bytes[levelTo] !== CLOSE_BRACKET || bytes[pidTo] !== HASH || bytes[tidTo] !== COLON || tidTo >= to)
       return false;
     let at = skipBlank(bytes, tidTo + 1, to);
-    this.text(rows, fields, "time", from, from + time.length - 2);
-    this.text(rows, fields, "level", level, levelTo);
-    this.number(rows, fields, "pid", pid, pidTo);
-    this.number(rows, fields, "tid", tid, tidTo);
+    this.text(rows, fields, AT.time, from, from + time.length - 2);
+    this.text(rows, fields, AT.level, level, levelTo);
+    this.number(rows, fields, AT.pid, pid, pidTo);
+    this.number(rows, fields, AT.tid, tid, tidTo);
     const connection = endOfNumber(bytes, at + 1, to);
     if (at < to && bytes[at] === STAR && connection > at + 1 && connection < to && bytes[connection] === SPACE) {
-      this.number(rows, fields, "connection", at + 1, connection);
+      this.number(rows, fields, AT.connection, at + 1, connection);
       at = connection + 1;
     }
     const context = bytes.subarray(0, to).indexOf(CLIENT, at);
     const mark = fields.used;
     const known = context >= 0 && this.#context(rows, fields, context, to);
     if (!known) fields.used = mark;
-    this.text(rows, fields, "message", at, known ? context : to);
+    this.text(rows, fields, AT.message, at, known ? context : to);
     return true;
   }
 
@@ -147,10 +150,10 @@ export class NginxFormat extends WebFormat implements Format {
    * @returns false when anything else is there, and so would get lost.
    */
   #context(rows: Rows, fields: Fields, from: number, to: number): boolean {
-    const most = fields.used + CONTEXT.length;
+    let told = 0;
     for (let at = from; at < to; ) {
       // Each is told once.
-      if (fields.used >= most) return false;
+      if (told++ === CONTEXT.length) return false;
       const key = at + 2;
       const keyTo = endOfLetters(rows.bytes, key, to);
       const name = contextName(rows.bytes, key, keyTo);
@@ -160,10 +163,10 @@ export class NginxFormat extends WebFormat implements Format {
       at = nextContext(rows.bytes, value, to);
       if (value < at && rows.bytes[value] === QUOTE) {
         if (at < value + 2 || rows.bytes[at - 1] !== QUOTE) return false;
-        this.text(rows, fields, name, value + 1, at - 1);
+        this.text(rows, fields, AT[name], value + 1, at - 1);
       } else {
         if (rows.bytes.subarray(value, at).includes(COMMA)) return false;
-        this.text(rows, fields, name, value, at);
+        this.text(rows, fields, AT[name], value, at);
       }
     }
     return true;
@@ -187,6 +190,7 @@ function nextContext(bytes: Buffer, from: number, to: number): number {
 
 export class ApacheFormat extends WebFormat implements Format {
   parse(rows: Rows, from: number, to: number, fields: Fields): boolean {
+    this.unique = false;
     return rows.bytes[from] === OPEN_BRACKET
       ? this.#parseError(rows, from, to, fields)
       : this.parseAccess(rows, from, to, fields);
@@ -207,16 +211,16 @@ export class ApacheFormat extends WebFormat implements Format {
     // A trace has its number: trace1 … trace8.
     const word = endOfLetters(bytes, level, levelTo);
     if (word === level || (word < levelTo && endOfNumber(bytes, word, levelTo) !== levelTo)) return false;
-    this.text(rows, fields, "time", from + 1, timeTo);
-    if (colon > module) this.text(rows, fields, "module", module, colon);
-    this.text(rows, fields, "level", level, levelTo);
+    this.text(rows, fields, AT.time, from + 1, timeTo);
+    if (colon > module) this.text(rows, fields, AT.module, module, colon);
+    this.text(rows, fields, AT.level, level, levelTo);
     let at = levelTo + 1;
     // Process and client, each once.
     for (let brackets = 0; brackets < 2; brackets++) {
       const next = this.#bracket(rows, fields, at, to);
       if (next > 0) at = next;
     }
-    this.text(rows, fields, "message", skipBlank(bytes, at, to), to);
+    this.text(rows, fields, AT.message, skipBlank(bytes, at, to), to);
     return true;
   }
 
@@ -230,14 +234,14 @@ export class ApacheFormat extends WebFormat implements Format {
     const value = endOfLetters(bytes, key, end) + 1;
     switch (bytes.toString("latin1", key, Math.min(value - 1, key + 8))) {
       case "client":
-        this.text(rows, fields, "client", value, end);
+        this.text(rows, fields, AT.client, value, end);
         return end + 1;
       case "pid": {
         const pidTo = endOfNumber(bytes, value, end);
         const hasTid = hasText(bytes, pidTo, end, ":tid ");
         if (pidTo === value || (hasTid ? !isNumber(bytes, pidTo + 5, end) : pidTo < end)) return -1;
-        this.number(rows, fields, "pid", value, pidTo);
-        if (hasTid) this.number(rows, fields, "tid", pidTo + 5, end);
+        this.number(rows, fields, AT.pid, value, pidTo);
+        if (hasTid) this.number(rows, fields, AT.tid, pidTo + 5, end);
         return end + 1;
       }
       default:
@@ -284,17 +288,4 @@ function isMethod(bytes: Buffer, from: number, to: number): boolean {
 
 function hasText(bytes: Buffer, from: number, to: number, text: string): boolean {
   return to - from >= text.length && bytes.toString("latin1", from, from + text.length) === text;
-}
-
-function hasShape(bytes: Buffer, from: number, to: number, shape: string): boolean {
-  if (to - from < shape.length) return false;
-  for (let i = 0; i < shape.length; i++) {
-    const wanted = shape.charCodeAt(i);
-    if (wanted === ZERO ? !isDigit(bytes[from + i]!) : bytes[from + i] !== wanted) return false;
-  }
-  return true;
-}
-
-function isDigit(byte: number): boolean {
-  return byte >= ZERO && byte <= ZERO + 9;
 }

@@ -1,11 +1,13 @@
 /**
- * Fuzzing: parsers against their slow twins over lines of real logs, cut, joined and damaged at random, for as long as is
- * asked for: `npm run fuzz -- MINUTES [SEED]`. Prints the time of each and what was found; a find ends it with status 1,
+ * Fuzzing: parsers and multiline against their slow twins over lines of real logs, cut, joined and damaged at random, for
+ * as long as is asked for: `npm run fuzz -- MINUTES [SEED]`. Prints the time of each and what was found; a find ends it with status 1,
  * and is a line to keep as a case of a test.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { switchKernels } from "../../agent/kernel/kernel.ts";
+import { PRESETS, type Preset } from "../../agent/process/presets.ts";
+import { checkChunks, type LoggedLine } from "../support/chunks.ts";
 import { checkFormats, checkJson, checkObjects, checkRequests, checkStructured } from "../support/twins.ts";
 
 switchKernels(true);
@@ -113,16 +115,71 @@ function anyText(): string {
   return text;
 }
 
-const TARGETS = {
-  json: checkJson,
-  objects: (text: string) => checkObjects([text, anyText().toWellFormed(), text, `${text} `]),
-  requests: (text: string) => checkRequests([anyText().toWellFormed(), text, text, anyText().toWellFormed()]),
-  formats: checkFormats,
-  structured: checkStructured,
+const pick = <T>(list: readonly T[]): T => list[below(list.length)]!;
+const JOINS: readonly (Preset | RegExp)[] = [
+  ...(Object.keys(PRESETS) as Preset[]),
+  /^[0-9]/,
+  /^[^ \t]/,
+  /ERROR|panic|^$/,
+  /^.{3}:/,
+  /[a-z]+: $/,
+];
+
+/** Some lines of one trace as they were printed, or any; now and then of the other stream, late, or split. */
+function anyLog(): { log: LoggedLine[]; joins: Preset | RegExp; options: Parameters<typeof checkChunks>[2] } {
+  const log: LoggedLine[] = [];
+  for (let runs = below(8); runs >= 0; runs--) {
+    const first = below(corpus.length);
+    const asPrinted = random() < 0.7;
+    const stderr = random() < 0.5;
+    for (let i = 0; i < 1 + below(12); i++) {
+      const text = (asPrinted && random() < 0.9 ? (corpus[first + i] ?? "") : anyText()).toWellFormed();
+      log.push({
+        text: text.replaceAll("\n", " "),
+        stderr: random() < 0.9 ? stderr : !stderr,
+        pause: random() < 0.9 ? below(20) : below(3000),
+        parts: random() < 0.95 ? 1 : 2 + below(3),
+      });
+    }
+  }
+  const options = {
+    timeout: pick([200, 1000]),
+    maxLines: pick([1, 2, 3, 5, 1000, 1000, 1000]),
+    maxBytes: pick([100, 300, 1 << 20, 1 << 20]),
+  };
+  return { log, joins: pick(JOINS), options };
+}
+
+/** Each checks one input, and gives it to be shown when that fails. */
+const TARGETS: Readonly<Record<string, () => [input: unknown, check: () => void]>> = {
+  json: ofText(checkJson),
+  objects: () => {
+    const [one, other] = [anyText().toWellFormed(), anyText().toWellFormed()];
+    const texts = [one, other, one, `${one} `];
+    return [texts, () => checkObjects(texts)];
+  },
+  requests: () => {
+    const [one, other, last] = [anyText().toWellFormed(), anyText().toWellFormed(), anyText().toWellFormed()];
+    const texts = [one, other, other, last];
+    return [texts, () => checkRequests(texts)];
+  },
+  formats: ofText(checkFormats),
+  structured: ofText(checkStructured),
+  multiline: () => {
+    const { log, joins, options } = anyLog();
+    return [{ joins: String(joins), options, log }, () => checkChunks(joins, log, options, random)];
+  },
 };
 
+function ofText(check: (text: string) => void): () => [string, () => void] {
+  return () => {
+    const text = anyText().toWellFormed();
+    return [text, () => check(text)];
+  };
+}
+
 let finds = 0;
-for (const [name, check] of Object.entries(TARGETS)) {
+for (const [name, next] of Object.entries(TARGETS)) {
   const limit = (minutes * 60e6) / Object.keys(TARGETS).length;
   const before = process.cpuUsage();
   const spent = (): number => {
@@ -132,13 +189,13 @@ for (const [name, check] of Object.entries(TARGETS)) {
   let inputs = 0;
   while (spent() < limit) {
     for (let i = 0; i < 100; i++, inputs++) {
-      const text = anyText().toWellFormed();
+      const [input, check] = next();
       try {
-        check(text);
+        check();
       } catch (error) {
         finds++;
         console.log(
-          `${name}, seed ${seed}: ${JSON.stringify(text)}\n${error instanceof Error ? error.message : error}`,
+          `${name}, seed ${seed}: ${JSON.stringify(input)}\n${error instanceof Error ? error.message : error}`,
         );
         if (finds > 5) process.exit(1);
       }

@@ -122,16 +122,26 @@ const RULES: Readonly<Record<Preset, readonly Rule[]>> = {
   ],
 };
 
-function find(preset: Preset, state: string, text: string): Rule | undefined {
-  return RULES[preset].find(([from, line]) => from.split(" ").includes(state) && line.test(text));
+/** Of a preset, or of groups that begin with a line that fits. */
+function rulesOf(joins: Preset | RegExp): readonly Rule[] {
+  if (!(joins instanceof RegExp)) return RULES[joins];
+  return [
+    ["start", /^/, "in"],
+    ["in", new RegExp(`^(?!.*(?:${joins.source}))`, "s"), "in"],
+  ];
+}
+
+function find(rules: readonly Rule[], state: string, text: string): Rule | undefined {
+  return rules.find(([from, line]) => from.split(" ").includes(state) && line.test(text));
 }
 
 /** The records of one stream, in order. */
 export function joinStream(
-  preset: Preset,
+  joins: Preset | RegExp,
   lines: readonly ReferenceLine[],
   options: ReferenceOptions,
 ): ReferenceRecord[] {
+  const rules = rulesOf(joins);
   const records: ReferenceRecord[] = [];
   let group: ReferenceLine[] = [];
   let maybe: ReferenceLine[] = [];
@@ -158,13 +168,13 @@ export function joinStream(
       emit([line]);
       continue;
     }
-    let rule = find(preset, state, line.text);
+    let rule = find(rules, state, line.text);
     if (rule !== undefined && group.length > 0) {
       const all = [...group, ...maybe, line];
       if (all.length > options.maxLines || bytes(all) > options.maxBytes) end();
     } else if (group.length > 0) {
       end();
-      rule = find(preset, state, line.text);
+      rule = find(rules, state, line.text);
     }
     if (rule === undefined || (group.length === 0 && rule[3])) {
       emit([line]);

@@ -115,3 +115,28 @@ test("a message that a pattern can't decide is gone as a whole", () => {
   assert.deepEqual(messagesOf(rows), ["#", "x y"]);
   assert.equal(redact.counts.closed, 1);
 });
+
+test("a field is gone that stands behind more values than can be looked at, and those before it are not", () => {
+  const rows = rowsOf(["a@b.de", "x"]);
+  giveFields(rows, 0, { first: ["a@b.de"], list: Array.from({ length: 20_001 }, () => "id 12345"), last: "ok ok ok" });
+  giveFields(rows, 1, { first: "word 1", short: Array.from({ length: 30_000 }, (_, i) => i) });
+  const redact = redactor([], ["/[a-z]@|12345/"], "#");
+  redact.process(rows);
+  assert.deepEqual(messagesOf(rows), ["#b.de", "x"]);
+  assert.deepEqual(fieldsOf(rows, 0), [
+    ["first", '["#b.de"]'],
+    ["list", '"#"'],
+    ["last", '"#"'],
+  ]);
+  assert.equal(fieldsOf(rows, 1)[0]?.[1], '"word 1"');
+  assert.equal(fieldsOf(rows, 1)[1]?.[1], '"#"');
+  assert.equal(redact.counts.closed, 3);
+  // What is built in can't find anything in short numbers, so they need not be looked at.
+  const plain = rowsOf(["x"]);
+  giveFields(plain, 0, { short: Array.from({ length: 30_000 }, (_, i) => i), mail: "a@b.de" });
+  const builtin = redactor(["email", "creditCard"]);
+  builtin.process(plain);
+  assert.equal(fieldsOf(plain, 0)[0]?.[1]?.length, JSON.stringify(Array.from({ length: 30_000 }, (_, i) => i)).length);
+  assert.equal(fieldsOf(plain, 0)[1]?.[1], '"[REDACTED]"');
+  assert.equal(builtin.counts.closed, 0);
+});
