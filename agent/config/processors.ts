@@ -102,7 +102,6 @@ export const outputMatch = z
   .describe("Which records: after the common processors, before the output's own.");
 export type MatchConfig = z.output<typeof outputMatch>;
 
-const into = text("root").describe("The field that takes the parsed ones; root: they become the record's own.");
 const timeKey = text("").describe("The field that is the record's time, where the operator trusts the app's clock.");
 const messageKey = text("message").describe("The field that becomes the record's message.");
 const severityKey = text("").describe("The field that is the record's severity.");
@@ -117,14 +116,18 @@ const isNotReserved: Check = (name) =>
     ? "a record has this name of its own, and fields can't take it; choose another"
     : undefined;
 
-/** The name of a field that the configuration makes. */
-const fieldName = () =>
+/** The name of a field that the configuration makes. @param more names that are allowed all the same. */
+const fieldName = (more: readonly string[] = []) =>
   converted({ schema: { title: "name of a field", type: "string" } }, "the name of a field", (value, issue) => {
     if (typeof value !== "string" || value === "") return undefined;
-    const problem = isNotReserved(value);
+    const problem = more.includes(value) ? undefined : isNotReserved(value);
     if (problem !== undefined) issue(problem);
     return value;
   });
+
+const into = fieldName(["root", "fields"])
+  .prefault("root")
+  .describe("The field that takes the parsed ones; root: they become the record's own.");
 
 const rate = () =>
   converted(

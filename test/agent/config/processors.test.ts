@@ -112,6 +112,14 @@ test("names that a record has of its own can't be given to fields", (context) =>
     const [problem = ""] = problemsOf(context, `processors: [{ fields: { ${text} } }]\n${OUTPUT}`);
     assert.match(problem, /a record has this name of its own|not a key that is allowed here/, text);
   }
+  // Whole objects of an app would stand beside, or instead of, what the record is.
+  for (const into of ["kubernetes", "kubernetes.pod", "log", "container", '"@timestamp"', '"a..b"'])
+    for (const text of [`json: { into: ${into} }`, `parse: { format: klog, into: ${into} }`]) {
+      const [problem = ""] = problemsOf(context, `processors: [{ ${text} }]\n${OUTPUT}`);
+      assert.match(problem, /\.into: .*a record has this name of its own/, text);
+    }
+  for (const into of ["root", "fields", "app", "a.b"])
+    assert.deepEqual(problemsOf(context, `processors: [{ json: { into: ${into} } }]\n${OUTPUT}`), []);
 });
 
 test("every processor, with every key, is taken", (context) => {
