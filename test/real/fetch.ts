@@ -134,7 +134,8 @@ const NEEDED: Readonly<Record<Tool, string>> = {
   mvn: "Maven (mvn on the PATH; Debian: maven)",
   go: "Go 1.24 or newer, which fetches the toolchain that a module asks for (go on the PATH)",
   java17: "a JDK of version 17 or newer (under /usr/lib/jvm or in JAVA_HOME; Debian: openjdk-17-jdk-headless)",
-  java21: "a JDK of version 21 or newer (under /usr/lib/jvm or in JAVA_HOME; Debian 13: openjdk-21-jdk-headless)",
+  java21:
+    "a whole JDK of version 21 or newer (under /usr/lib/jvm or in JAVA_HOME; Debian 13: openjdk-21-jdk-headless, Debian 12 has none)",
 };
 
 /** The list of Debian's packages is up to date. */
