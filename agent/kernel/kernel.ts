@@ -31,8 +31,7 @@ interface Exports {
   beginDeflate(): void;
   deflate(low: number, from: number, to: number, target: number, final: number): number;
   snappy(from: number, to: number, target: number): number;
-  forgetPlaces(span: number): void;
-  shiftPlaces(distance: number): void;
+  moveDown(distance: number): void;
   encodeRows(
     rows: number,
     input: number,
@@ -109,7 +108,6 @@ export class Kernel {
   readonly #program: { readonly at: number; readonly bytes: number };
   readonly #columns: Columns;
   readonly #historyBytes: number;
-  readonly #memoryBytes: number;
   readonly #output: number;
   /** Where a piece begins, and the most that it may hold. */
   readonly #piece: number;
@@ -139,7 +137,6 @@ export class Kernel {
       inputBytes: INPUT_BYTES.value,
     });
     this.#historyBytes = HISTORY_BYTES.value;
-    this.#memoryBytes = MEMORY_BYTES.value;
     this.#output = OUTPUT.value;
     this.#piece = WINDOW.value + HISTORY_BYTES.value;
     this.pieceBytes = PIECE_BYTES.value;
@@ -150,7 +147,6 @@ export class Kernel {
 
   /** Begins a new body: what was before has nothing to do with it. */
   begin(): void {
-    this.#exports.forgetPlaces(this.#memoryBytes);
     this.#exports.beginDeflate();
     this.length = 0;
     this.#history = 0;
@@ -177,7 +173,7 @@ export class Kernel {
     const compressed = Buffer.from(this.#bytes.subarray(this.#output, end));
     if (!final) {
       this.#bytes.copyWithin(from - this.#historyBytes, from + length - this.#historyBytes, from + length);
-      this.#exports.shiftPlaces(length);
+      this.#exports.moveDown(length);
       this.#history = Math.min(this.#historyBytes, this.#history + length);
     }
     this.length = 0;

@@ -7,8 +7,8 @@
  * on the same memory.
  */
 import { makeCode } from "./huffman";
-import { HISTORY_BYTES, MAX_SEQUENCES, SEQUENCES, TABLES } from "./layout";
-import { base, equalBytes, placeOf } from "./match";
+import { HISTORY_BYTES, MAX_SEQUENCES, PLACES, SEQUENCES, TABLES } from "./layout";
+import { equalBytes } from "./match";
 
 const LITERALS: u32 = 286;
 const DISTANCES: u32 = 30;
@@ -20,6 +20,15 @@ const LONGEST: u32 = 258;
  */
 const SHORTEST: u32 = 6;
 const UNUSED_BITS: u64 = 64 - SHORTEST * 8;
+/**
+ * Where each hash was seen last, u16: so few that they stay in the first cache beside the window, and with so few bits
+ * that a place of long ago looks like a new one, which comparing tells. In 128 KiB of whole places the search took 6 %
+ * longer, for 0.9 % of the size.
+ */
+const PLACES_BITS: u32 = 13;
+/** Steps grow by one for so many that found nothing: with twice as many 5 % slower, 0.4 % smaller. */
+const PATIENCE_BITS: u32 = 4;
+const PATIENT: u32 = 1 << PATIENCE_BITS;
 /** Symbols in a block, at most: fewer than what a frequency may be. */
 const MAX_SYMBOLS: i32 = 0xc000;
 
@@ -44,6 +53,8 @@ const LENGTHS: u32 = TABLES + 0x2400;
 let bits: u64 = 0;
 let bitCount: u32 = 0;
 let out: u32 = 0;
+/** Added to addresses before they become places: how far the bytes have moved down since the body began. */
+let moved: u32 = 0;
 
 /** Smallest length and extra bits of each length symbol. */
 const LENGTH_BASES = memory.data<u8>([
@@ -70,10 +81,23 @@ export function prepareDeflate(): void {
   }
 }
 
-/** Forgets what bits are left of another body. */
+/** Forgets what is left of another body. */
 export function beginDeflate(): void {
+  memory.fill(PLACES, 0, 2 << PLACES_BITS);
+  moved = 0;
   bits = 0;
   bitCount = 0;
+}
+
+/** The bytes have moved down by `distance`. */
+export function moveDown(distance: u32): void {
+  moved += distance;
+}
+
+/** Where the place of these bytes is kept. */
+@inline
+function slotOf(bytes: u64): usize {
+  return PLACES + (<u32>((bytes * 0x9e3779b97f4a7c15) >> (64 - PLACES_BITS)) << 1);
 }
 
 /**
@@ -89,7 +113,6 @@ export function deflate(low: u32, from: u32, to: u32, target: u32, final: bool):
   if (final) {
     store<u64>(out, bits);
     out += (bitCount + 7) >> 3;
-    beginDeflate();
   }
   return out;
 }
@@ -101,28 +124,25 @@ function compressBlock(low: u32, from: u32, to: u32, final: bool): u32 {
   const lastSequence = SEQUENCES + (MAX_SEQUENCES - (0x10000 >> 8)) * 8;
   let literal = from;
   let at = from;
-  let misses: u32 = 32;
+  let misses = PATIENT;
   // Literals that are waiting count as symbols too.
   let symbolsLeft: i32 = MAX_SYMBOLS;
-  const shift = base;
-  const lowPlace = low + shift;
+  const shift = moved;
   const lastStart = to - 8;
-  while (at <= lastStart && to >= 8) {
+  // Literals that are waiting must fit into the block. One limit for both is 1 % faster than two.
+  let lastProbe: u32 = to < 8 ? 0 : min<u32>(lastStart, literal + symbolsLeft - 1);
+  while (at <= lastProbe) {
     const bytes = load<u64>(at) << UNUSED_BITS;
-    const place = placeOf(bytes);
-    const known = load<u32>(place);
-    store<u32>(place, at + shift);
-    const found = known - shift;
-    if (known < lowPlace || at - found > HISTORY_BYTES || (load<u64>(found) << UNUSED_BITS) != bytes) {
-      at += misses++ >> 5;
-      if (<i32>(at - literal) >= symbolsLeft) {
-        at = literal + symbolsLeft;
-        break;
-      }
+    const slot = slotOf(bytes);
+    const distance = (at + shift - <u32>load<u16>(slot)) & 0xffff;
+    store<u16>(slot, <u16>(at + shift));
+    const found = at - distance;
+    // The first of these tells nearly always: one guess for the processor.
+    if ((load<u64>(found) << UNUSED_BITS) != bytes || distance - 1 >= HISTORY_BYTES || found < low) {
+      at += misses++ >> PATIENCE_BITS;
       continue;
     }
     let length = SHORTEST + equalBytes(found + SHORTEST, at + SHORTEST, to);
-    const distance = at - found;
     // What was stepped over may belong to it.
     while (at > literal && at - distance > low && load<u8>(at - 1) == load<u8>(at - distance - 1)) {
       at--;
@@ -152,11 +172,12 @@ function compressBlock(low: u32, from: u32, to: u32, final: bool): u32 {
       length -= part;
     }
     literal = at;
-    misses = 32;
+    misses = PATIENT;
+    lastProbe = min<u32>(lastStart, literal + symbolsLeft - 1);
     // Where a match ended another one begins the next time.
     if (at <= lastStart) {
-      const near = at - 2;
-      store<u32>(placeOf(load<u64>(near) << UNUSED_BITS), near + shift);
+      store<u16>(slotOf(load<u64>(at - 1) << UNUSED_BITS), <u16>(at - 1 + shift));
+      store<u16>(slotOf(load<u64>(at - 2) << UNUSED_BITS), <u16>(at - 2 + shift));
     }
     if (sequence >= lastSequence || symbolsLeft < 0x1000) break;
   }

@@ -1,9 +1,8 @@
 /** The kernels that agent/kernel/kernel.ts calls, and where their memory's regions are. */
 import { prepareDeflate } from "./deflate";
 import { prepareEncode } from "./encode";
-import { clearPlaces } from "./match";
 
-export { beginDeflate, deflate } from "./deflate";
+export { beginDeflate, deflate, moveDown } from "./deflate";
 export { encodedTo, encodeRows, stopped } from "./encode";
 export { ENTRIES, encodeEntries, RUNS_BYTES } from "./entries";
 export {
@@ -34,7 +33,6 @@ export {
   PROGRAM_BYTES,
   WINDOW,
 } from "./layout";
-export { forgetPlaces, shiftPlaces } from "./match";
 export {
   prepareScan,
   SCAN_COLUMNS,
@@ -51,7 +49,6 @@ export { snappy } from "./snappy";
 
 /** Once for each instance, before all else. */
 export function prepare(): void {
-  clearPlaces();
   prepareDeflate();
   prepareEncode();
 }

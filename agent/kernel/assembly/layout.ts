@@ -6,13 +6,12 @@
 
 // The first 64 KiB are the compiler's, for constants.
 
-/** Places of the last bytes with a hash: u32 each, as absolute positions. */
-export const HASH: u32 = 0x10000;
-export const HASH_BITS: u32 = 15;
-export const HASH_BYTES: u32 = 4 << HASH_BITS;
+/** Where the compressors saw which bytes last. */
+export const PLACES: u32 = 0x10000;
+export const PLACES_BYTES: u32 = 0x8000;
 
 /** Tables of Huffman coding. */
-export const TABLES: u32 = HASH + HASH_BYTES;
+export const TABLES: u32 = PLACES + PLACES_BYTES;
 export const TABLES_BYTES: u32 = 0x8000;
 
 /** Sequences of a block: u32 literals, u32 match. */

@@ -3,7 +3,7 @@
  * where places of four bytes each in a table of 128 KiB, for matches of at least four bytes, had 427 and took 2 % more
  * room (`npm run bench:micro`).
  */
-import { HASH } from "./layout";
+import { PLACES } from "./layout";
 import { equalBytes } from "./match";
 
 /** Matches stay within a block, so that two bytes hold every offset, and every place within it. */
@@ -23,12 +23,12 @@ export function snappy(from: u32, to: u32, out: u32): u32 {
 /** Where the place of these bytes is kept. */
 @inline
 function slotOf(bytes: u64): usize {
-  return HASH + (<u32>((bytes * 0x9e3779b97f4a7c15) >> (64 - PLACES_BITS)) << 1);
+  return PLACES + (<u32>((bytes * 0x9e3779b97f4a7c15) >> (64 - PLACES_BITS)) << 1);
 }
 
 function compressBlock(from: u32, to: u32, out: u32): u32 {
   // 0 is a place like any other: whatever is found is compared.
-  memory.fill(HASH, 0, 2 << PLACES_BITS);
+  memory.fill(PLACES, 0, 2 << PLACES_BITS);
   let literal = from;
   let at = from + 1;
   let misses: u32 = 32;
