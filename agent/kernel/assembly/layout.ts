@@ -14,8 +14,12 @@ export const PLACES_BYTES: u32 = 0x8000;
 export const TABLES: u32 = PLACES + PLACES_BYTES;
 export const TABLES_BYTES: u32 = 0x8000;
 
+/** How eight bytes make room for the backslashes before some of them: 16 bytes for each choice (encode.ts). */
+export const SPREADS: u32 = TABLES + TABLES_BYTES;
+export const SPREADS_BYTES: u32 = 0x1000;
+
 /** Sequences of a block: u32 literals, u32 match. */
-export const SEQUENCES: u32 = TABLES + TABLES_BYTES;
+export const SEQUENCES: u32 = SPREADS + SPREADS_BYTES;
 export const MAX_SEQUENCES: u32 = 0x4000;
 
 /** What a row is made of (encode.ts): operations, then the bytes they copy. */
