@@ -1,13 +1,14 @@
 /**
- * Fuzzing: parsers and multiline against their slow twins over lines of real logs, cut, joined and damaged at random, for
- * as long as is asked for: `npm run fuzz -- MINUTES [SEED]`. Prints the time of each and what was found; a find ends it with status 1,
- * and is a line to keep as a case of a test.
+ * Fuzzing: parsers, multiline and encoders against their slow twins over lines of real logs, cut, joined and damaged at
+ * random, and compressors against the decoders of others, for as long as is asked for: `npm run fuzz -- MINUTES [SEED]`.
+ * Prints the time of each and what was found; a find ends it with status 1, and is a line to keep as a case of a test.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { switchKernels } from "../../agent/kernel/kernel.ts";
 import { PRESETS, type Preset } from "../../agent/process/presets.ts";
 import { checkChunks, type LoggedLine } from "../support/chunks.ts";
+import { checkCompressors, checkPushes } from "../support/encoders.ts";
 import { checkFormats, checkJson, checkObjects, checkRequests, checkStructured } from "../support/twins.ts";
 
 switchKernels(true);
@@ -150,6 +151,27 @@ function anyLog(): { log: LoggedLine[]; joins: Preset | RegExp; options: Paramet
   return { log, joins: pick(JOINS), options };
 }
 
+/** Up to 600 KB of lines, noise, runs and repeats: latin1. */
+function anyPayload(): string {
+  const pieces: string[] = [];
+  let length = 0;
+  for (let count = below(40); count > 0; count--) {
+    const last = pieces.join("").slice(-70_000);
+    const piece = pick([
+      (): string => Buffer.from(anyText()).toString("latin1"),
+      (): string => Array.from({ length: below(200) }, () => `${anyLine()}\n`).join(""),
+      (): string => String.fromCharCode(below(256)).repeat(below(2000)),
+      (): string => Array.from({ length: below(4000) }, () => String.fromCharCode(below(256))).join(""),
+      (): string => last.slice(below(last.length + 1)).slice(0, below(600)),
+      (): string => last,
+    ])();
+    if (length + piece.length > 600_000) break;
+    pieces.push(piece);
+    length += piece.length;
+  }
+  return pieces.join("");
+}
+
 /** Each checks one input, and gives it to be shown when that fails. */
 const TARGETS: Readonly<Record<string, () => [input: unknown, check: () => void]>> = {
   json: ofText(checkJson),
@@ -162,6 +184,14 @@ const TARGETS: Readonly<Record<string, () => [input: unknown, check: () => void]
     const [one, other, last] = [anyText().toWellFormed(), anyText().toWellFormed(), anyText().toWellFormed()];
     const texts = [one, other, other, last];
     return [texts, () => checkRequests(texts)];
+  },
+  pushes: () => {
+    const texts = Array.from({ length: 5 }, () => anyText().toWellFormed());
+    return [texts, () => checkPushes(texts)];
+  },
+  compressors: () => {
+    const payload = anyPayload();
+    return [payload.slice(0, 5000), () => checkCompressors(payload)];
   },
   formats: ofText(checkFormats),
   structured: ofText(checkStructured),
