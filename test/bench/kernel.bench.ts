@@ -7,12 +7,14 @@ import { compress as compressSnappyJs } from "snappyjs";
 import { Rows } from "../../agent/batch.ts";
 import { Scanner } from "../../agent/parse/scanner.ts";
 import type { Origin } from "../../agent/pods/origin.ts";
+import { JsonFormat } from "../../agent/process/json.ts";
 import { compress } from "../../outputs/gzip.ts";
 import { compressSnappy } from "../../outputs/snappy.ts";
 import { elasticsearchOutput } from "../support/elasticsearch-output.ts";
 import { withKernels } from "../support/kernels.ts";
 import { lokiOutput } from "../support/loki-output.ts";
-import { origin as bare } from "../support/rows.ts";
+import { origin as bare, rowsOf } from "../support/rows.ts";
+import { stackdriverOutput } from "../support/stackdriver-output.ts";
 import { LogData } from "./data.ts";
 
 const CHUNK_BYTES = 64 * 1024;
@@ -113,6 +115,45 @@ for (const kernels of [true, false]) {
   measure(`Elasticsearch documents, ${by}`, logBytes, () => withKernels(kernels, () => bulk("none")));
   measure(`Elasticsearch documents and gzip, ${by}`, logBytes, () => withKernels(kernels, () => bulk("gzip")));
   measure(`Loki's entries and snappy, ${by}`, logBytes, () => withKernels(kernels, push));
+}
+
+function logged(): number {
+  const output = stackdriverOutput("http://127.0.0.1:1", { compression: "none" });
+  let bytes = 0;
+  let request = output.open("1");
+  for (const batch of input)
+    for (let row = 0; row < batch.rows; ) {
+      row = request.append(batch, row, BODY_BYTES, Number.POSITIVE_INFINITY);
+      if (row === batch.rows) break;
+      bytes += request.bytes;
+      request = output.open("1");
+    }
+  return bytes + request.bytes;
+}
+
+/** The messages that are JSON, one behind the other. */
+const objects = rowsOf(
+  input
+    .flatMap(({ bytes, from, to, rows }) =>
+      Array.from({ length: rows }, (_, row) => bytes.toString("utf8", from[row], to[row])),
+    )
+    .filter((text) => text.startsWith("{")),
+);
+
+function structured(): number {
+  const format = new JsonFormat();
+  const fields = objects.members();
+  fields.reset(objects.rows);
+  format.begin();
+  for (let row = 0; row < objects.rows; row++)
+    format.parse(objects, objects.from[row] as number, objects.to[row] as number, fields, row);
+  return fields.used;
+}
+
+for (const kernels of [true, false]) {
+  const by = kernels ? "kernel" : "twin";
+  measure(`Cloud Logging entries, ${by}`, logBytes, () => withKernels(kernels, logged));
+  measure(`JSON objects and their members, ${by}`, objects.used, () => withKernels(kernels, structured));
 }
 
 const bodies: Buffer[] = [];
