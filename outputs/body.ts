@@ -7,7 +7,7 @@ import type { Batch } from "../agent/batch.ts";
 import { giveKernel, type Kernel, takeKernel } from "../agent/kernel/kernel.ts";
 import type { RowLayout } from "../agent/kernel/row.ts";
 import type { Compression } from "./gzip.ts";
-import { ByteWriter } from "./json.ts";
+import { giveWriter, takeWriter } from "./spare.ts";
 
 /** RFC 1952: deflate, no flags, no time, no hints, system unknown. */
 const GZIP_HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
@@ -34,7 +34,7 @@ export function openBody(compression: Compression): Body {
 class KernelBody implements Body {
   readonly #kernel: Kernel;
   readonly #compression: Compression;
-  readonly #chunks: Buffer[] = [];
+  readonly #writer = takeWriter();
   #crc = 0;
   /** Of the pieces that are done. */
   #done = 0;
@@ -43,7 +43,7 @@ class KernelBody implements Body {
     this.#kernel = kernel;
     this.#compression = compression;
     kernel.begin();
-    if (compression === "gzip") this.#chunks.push(GZIP_HEADER);
+    if (compression === "gzip") this.#writer.buffer(GZIP_HEADER);
   }
 
   get bytes(): number {
@@ -73,10 +73,12 @@ class KernelBody implements Body {
       const trailer = Buffer.allocUnsafe(8);
       trailer.writeUInt32LE(this.#crc, 0);
       trailer.writeUInt32LE(this.#done >>> 0, 4);
-      this.#chunks.push(trailer);
+      this.#writer.buffer(trailer);
     }
     giveKernel(this.#kernel);
-    return Buffer.concat(this.#chunks);
+    const body = Buffer.from(this.#writer.view());
+    giveWriter(this.#writer);
+    return body;
   }
 
   #flush(final: boolean): void {
@@ -85,21 +87,17 @@ class KernelBody implements Body {
     this.#done += piece.length;
     if (this.#compression === "gzip") {
       this.#crc = crc32(piece, this.#crc);
-      this.#chunks.push(kernel.deflate(final));
+      this.#writer.buffer(kernel.deflate(final));
     } else {
-      this.#chunks.push(Buffer.from(piece));
+      this.#writer.buffer(piece);
       kernel.length = 0;
     }
   }
 }
 
-/** Writers that have grown already: to grow one anew for each body took 8 to 24 MB more. */
-const spare: ByteWriter[] = [];
-const SPARE = 4;
-
 /** Level 1: more costs up to twice the CPU for 5-20 %. */
 class PlainBody implements Body {
-  readonly #writer = spare.pop() ?? new ByteWriter();
+  readonly #writer = takeWriter();
   readonly #compression: Compression;
 
   constructor(compression: Compression) {
@@ -122,8 +120,7 @@ class PlainBody implements Body {
     const writer = this.#writer;
     const plain = writer.view();
     const body = this.#compression === "gzip" ? gzipSync(plain, { level: 1 }) : Buffer.from(plain);
-    writer.length = 0;
-    if (spare.length < SPARE) spare.push(writer);
+    giveWriter(writer);
     return body;
   }
 }

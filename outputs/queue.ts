@@ -22,6 +22,7 @@ export class Queue<T extends Queued> {
 
   /** Whether `count` of its items could be sent now if nobody else were sending. */
   holds(count: number, now: number): boolean {
+    if (this.#items.length < count) return false;
     const taken = new Set(this.#busy);
     let free = 0;
     for (const { notBefore, closed } of this.#items) {

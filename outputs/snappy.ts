@@ -7,6 +7,7 @@
  */
 
 import { giveKernel, takeKernel } from "../agent/kernel/kernel.ts";
+import { giveWriter, takeWriter } from "./spare.ts";
 
 /** Matches stay within a block, so that two bytes hold every offset. */
 const BLOCK_BYTES = 64 * 1024;
@@ -25,17 +26,20 @@ export function compressSnappy(pieces: readonly Buffer[]): Buffer {
   if (kernel === undefined) return compressSlow(Buffer.concat(pieces));
   const head = Buffer.alloc(5);
   const total = pieces.reduce((sum, { length }) => sum + length, 0);
-  const chunks: Buffer[] = [head.subarray(0, writeVarint(head, 0, total))];
+  const writer = takeWriter();
+  writer.buffer(head.subarray(0, writeVarint(head, 0, total)));
   kernel.begin();
   // What the kernel holds is whole blocks, and blocks have nothing to do with each other.
   for (const piece of pieces)
     for (let at = 0; at < piece.length; ) {
       at = kernel.write(piece, at, piece.length);
-      if (kernel.length === kernel.pieceBytes) chunks.push(kernel.snappy());
+      if (kernel.length === kernel.pieceBytes) writer.buffer(kernel.snappy());
     }
-  if (kernel.length > 0) chunks.push(kernel.snappy());
+  if (kernel.length > 0) writer.buffer(kernel.snappy());
   giveKernel(kernel);
-  return Buffer.concat(chunks);
+  const body = Buffer.from(writer.view());
+  giveWriter(writer);
+  return body;
 }
 
 function compressSlow(body: Buffer): Buffer {

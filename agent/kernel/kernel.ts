@@ -165,12 +165,12 @@ export class Kernel {
     return from + length;
   }
 
-  /** Ends the piece: raw deflate of it, all of the stream when `final`. Owned by the caller. */
+  /** Ends the piece: raw deflate of it, all of the stream when `final`. Borrowed: valid until the next call. */
   deflate(final: boolean): Buffer {
     const { length } = this;
     const from = this.#piece;
     const end = this.#exports.deflate(from - this.#history, from, from + length, this.#output, final ? 1 : 0);
-    const compressed = Buffer.from(this.#bytes.subarray(this.#output, end));
+    const compressed = this.#bytes.subarray(this.#output, end);
     if (!final) {
       this.#bytes.copyWithin(from - this.#historyBytes, from + length - this.#historyBytes, from + length);
       this.#exports.moveDown(length);
@@ -180,11 +180,11 @@ export class Kernel {
     return compressed;
   }
 
-  /** Ends the piece: its elements in snappy's block format. Owned by the caller. */
+  /** Ends the piece: its elements in snappy's block format. Borrowed: valid until the next call. */
   snappy(): Buffer {
     const end = this.#exports.snappy(this.#piece, this.#piece + this.length, this.#output);
     this.length = 0;
-    return Buffer.from(this.#bytes.subarray(this.#output, end));
+    return this.#bytes.subarray(this.#output, end);
   }
 
   /**
