@@ -1,4 +1,5 @@
 /** `tailrace run`: the agent, until a signal ends it. A changed configuration is taken up as it comes, and at SIGHUP. */
+import { setFlagsFromString } from "node:v8";
 import { Agent } from "../agent.ts";
 import { systemClock } from "../clock.ts";
 import { formatProblem } from "../config/load.ts";
@@ -7,6 +8,13 @@ import { FatalError } from "../errors.ts";
 import { createLog } from "../log.ts";
 import { load, type Options, signalled } from "./command.ts";
 
+/**
+ * How much the heap may grow before all of it is marked again, in percent; request bodies count with it. V8 gives a heap
+ * of 17 MB no more than half, so that full collections took a fifth of the time at full speed. With this they come half
+ * as often, which makes 1.0 CPU-seconds per GB less for some 5 MB more. 200 % would be 0.7 less for another 15 MB.
+ */
+const HEAP_GROWTH = 120;
+
 export async function run({ config: file }: Options): Promise<number> {
   const loaded = load(file, true);
   if ("problems" in loaded) {
@@ -14,6 +22,7 @@ export async function run({ config: file }: Options): Promise<number> {
     for (const problem of loaded.problems) log.error({}, formatProblem(problem));
     return 2;
   }
+  setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH}`);
   const log = createLog(loaded.config.logLevel);
   const agent = new Agent(loaded, process.env, systemClock, log);
   const watch = new ConfigWatch(file, loaded.text, () => agent.reload(load(file, true)), log);
