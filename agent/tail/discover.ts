@@ -2,14 +2,13 @@
  * Tailer: finds container logs and keeps their chains up to date. chokidar's events wake it early; a periodic sweep of
  * the folders is the truth, and a cheap poll of the live files notices growth and rotation. It reads no log content.
  */
-import { readdirSync, readlinkSync } from "node:fs";
-import { join } from "node:path";
 import { type FSWatcher, watch } from "chokidar";
 import type { Clock } from "../clock.ts";
 import { errorCode, errorText } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { Chain } from "./chain.ts";
 import type { Descriptors } from "./descriptors.ts";
+import { Folders } from "./folders.ts";
 import { chainKey, type Refusal, resolveLog } from "./path.ts";
 import { Selection, type SourceOptions } from "./selection.ts";
 
@@ -47,6 +46,11 @@ export class Tailer {
   readonly #troubled = new Map<string, Chain>();
   /** What is followed, and what the link said. */
   readonly #links = new Map<string, { readonly chain: Chain; readonly text: string }>();
+  readonly #folders = new Folders((base, error) => {
+    this.complete = false;
+    // The folder appears with the first pod.
+    if (errorCode(error) !== "ENOENT") this.#refuse(base, "unreadable", errorText(error));
+  });
   #sweeps = 0;
   #watcher: FSWatcher | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -191,10 +195,9 @@ export class Tailer {
     const seen = new Set<string>();
     const linked = new Map<string, Chain>();
     for (const { base, depth } of this.#selection.folders)
-      for (const path of this.#paths(base, depth)) {
+      for (const { path, text } of this.#folders.entries(base, depth, follow)) {
         if (seen.has(path) || !this.#selection.names(path)) continue;
         seen.add(path);
-        const text = textOf(path);
         if (follow || text === "" || this.#links.get(path)?.text !== text) this.#look(path, text, roots, linked);
       }
     // Only now: links come in no order, and nobody may begin with a container's second run before its first is known.
@@ -262,30 +265,6 @@ export class Tailer {
     if (this.#troubled.has(path)) return;
     this.#troubled.set(path, chain);
     this.#log.warn({ path, code }, `not read: ${REFUSALS.unreadable}`);
-  }
-
-  #paths(base: string, depth: number): string[] {
-    try {
-      return readdirSync(base, { withFileTypes: true }).flatMap((entry) => {
-        const path = join(base, entry.name);
-        if (entry.isDirectory()) return depth > 0 ? this.#paths(path, depth - 1) : [];
-        return [path];
-      });
-    } catch (error) {
-      this.complete = false;
-      // The folder appears with the first pod.
-      if (errorCode(error) !== "ENOENT") this.#refuse(base, "unreadable", errorText(error));
-      return [];
-    }
-  }
-}
-
-/** What a link says; "" for what is none or can't be read. */
-function textOf(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return "";
   }
 }
 
