@@ -90,6 +90,8 @@ export class EntriesRequest implements OpenRequest {
       if (end > at) {
         at = plain.encode(writer, at, end, this.#shared, limit, this.#ends);
         if (at === end) continue;
+        // To write the row and take it back would make the writer grow to twice the size of the request.
+        if (plain.isOver) return at;
       }
       const before = writer.length;
       if (this.rows > 0) writer.buffer(COMMA);

@@ -66,6 +66,8 @@ export class PlainRows {
   #severity = new Uint8Array(0);
   #pieces = new Fields(0);
   #readTo = 0;
+  /** Whether `encode` stopped since the next row would end beyond the limit. */
+  isOver = false;
 
   /** @param maxPayload bytes that a message may have, as text or as a Struct. */
   constructor(origins: OriginParts, logName: Template, structured: boolean, maxPayload: number) {
@@ -111,6 +113,7 @@ export class PlainRows {
     ends: number[],
   ): number {
     const kernel = takeKernel();
+    this.isOver = false;
     if (kernel === undefined) return row;
     const layout = this.#layout(shared);
     let at = row;
@@ -122,6 +125,7 @@ export class PlainRows {
       for (; first < ends.length; first++) ends[first]! += base;
       writer.buffer(kernel.piece());
       at = result.row;
+      this.isOver = result.stopped === "limit";
       if (result.stopped !== "room" || kernel.length === 0) break;
     }
     kernel.length = 0;
