@@ -15,6 +15,11 @@ export class Queue<T extends Queued> {
   readonly #busy = new Set<string>();
   /** None of them could be sent at any time, and nothing has changed since. */
   #blocked = false;
+  /**
+   * So many could be sent, as none of them waits and nothing has changed since; undefined: not known. It is asked for at
+   * each read, which took 0.2 CPU-seconds per GB.
+   */
+  #free: number | undefined;
 
   get length(): number {
     return this.#items.length;
@@ -23,30 +28,35 @@ export class Queue<T extends Queued> {
   /** Whether `count` of its items could be sent now if nobody else were sending. */
   holds(count: number, now: number): boolean {
     if (this.#items.length < count) return false;
+    if (this.#free !== undefined) return this.#free >= count;
     const taken = new Set(this.#busy);
     let free = 0;
+    let waiting = false;
     for (const { notBefore, closed } of this.#items) {
       const { sequences = [] } = closed;
-      if (notBefore <= now && !sequences.some((name) => taken.has(name)) && ++free === count) return true;
+      if (notBefore > now) waiting = true;
+      else if (!sequences.some((name) => taken.has(name))) free++;
       for (const name of sequences) taken.add(name);
     }
-    return false;
+    if (!waiting) this.#free = free;
+    return free >= count;
   }
 
   push(item: T): void {
     this.#items.push(item);
-    this.#blocked = false;
+    this.#changed();
   }
 
   /** @param again what goes again in place of an item that was taken; before all others, in this order. */
   done({ closed: { sequences = [] } }: T, again: readonly T[]): void {
     for (const name of sequences) this.#busy.delete(name);
     this.#items.unshift(...again);
-    this.#blocked = false;
+    this.#changed();
   }
 
   clear(): void {
     this.#items.length = 0;
+    this.#changed();
   }
 
   /**
@@ -72,7 +82,13 @@ export class Queue<T extends Queued> {
       return wake;
     }
     this.#items.splice(this.#items.indexOf(best), 1);
+    this.#free = undefined;
     for (const name of best.closed.sequences ?? []) this.#busy.add(name);
     return best;
+  }
+
+  #changed(): void {
+    this.#blocked = false;
+    this.#free = undefined;
   }
 }
