@@ -24,7 +24,8 @@ export { default as Agent } from "undici/lib/dispatcher/agent.js";
 export const { fetch } = globalThis;`,
       resolveDir: import.meta.dirname,
     }));
-    onLoad({ filter: /./, namespace: "none" }, () => ({ contents: "module.exports = {};" }));
+    // Extended by a class that nobody uses, as soon as its module is loaded.
+    onLoad({ filter: /./, namespace: "none" }, () => ({ contents: "exports.ObjectSerializer = class {};" }));
     onResolve(
       { filter: /^@kubernetes\/client-node$|^\./ },
       async ({ path, importer, resolveDir, kind, pluginData }) => {
