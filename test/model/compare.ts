@@ -1,6 +1,6 @@
 /** What was delivered of a container against what the model says must be. */
 import assert from "node:assert/strict";
-import type { ModelContainer } from "./model.ts";
+import { DROPPED_GROUP, type ModelContainer } from "./model.ts";
 
 export interface Delivered {
   readonly id: string;
@@ -8,7 +8,10 @@ export interface Delivered {
   readonly message: string;
 }
 
-/** Every message at least once, whole, in order by stream, under an id of its own; what is missing may be missing. */
+/**
+ * Every message at least once, whole, in order by stream, under an id of its own; what is missing may be missing, and what a
+ * rule drops is.
+ */
 export function compare(model: ModelContainer, delivered: readonly Delivered[], losses: number): void {
   const { written, disordered } = model;
   const ids = new Map<string, string>();
@@ -25,10 +28,14 @@ export function compare(model: ModelContainer, delivered: readonly Delivered[], 
     for (const { message } of delivered.filter((record) => record.stream === stream))
       if (!first.has(message)) first.set(message, first.size);
     let last = -1;
-    for (const { text, mayBeLost, mustBeNoticed } of mine) {
+    for (const { text, mayBeLost, mustBeNoticed, mayBeDropped } of mine) {
       const at = first.get(text);
-      if (at === undefined && mustBeNoticed && !disordered) missing.push(text.slice(0, 20));
-      assert.ok(at !== undefined || mayBeLost || disordered, `never delivered: ${stream} ${text.slice(0, 60)}`);
+      assert.ok(at === undefined || !text.startsWith(DROPPED_GROUP), `delivered though a rule drops it: ${text}`);
+      if (at === undefined && mustBeNoticed && !mayBeDropped && !disordered) missing.push(text.slice(0, 20));
+      assert.ok(
+        at !== undefined || mayBeLost || mayBeDropped || disordered,
+        `never delivered: ${stream} ${text.slice(0, 60)}`,
+      );
       assert.ok(at === undefined || at > last || disordered, `out of order: ${stream} ${text.slice(0, 60)}`);
       last = at ?? last;
     }

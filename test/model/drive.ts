@@ -1,18 +1,32 @@
 /**
  * Drives real files and the agent's reading half by a seed: write, split, rotate, compress, rename back, cut, delete,
- * restart, crash, outage, reload, clock jump in random order, and in the end compares with the model.
+ * restart, crash, outage, reload, clock jump in random order, and in the end compares with the model. If wanted, lines are
+ * joined into groups, some of which a rule drops.
  */
 import assert from "node:assert/strict";
 import { appendFileSync, copyFileSync, mkdtempSync, readdirSync, renameSync, rmSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Plan } from "../../agent/process/plan.ts";
 import { Descriptors } from "../../agent/tail/descriptors.ts";
 import { criLine, type LogContainer, LogNode } from "../support/node.ts";
 import { HeldClock } from "../support/pods.ts";
 import { until } from "../support/program.ts";
 import { type KeptRecord, Reader } from "../support/reader.ts";
-import { compare } from "./compare.ts";
-import { ModelContainer } from "./model.ts";
+import { compare, type Delivered } from "./compare.ts";
+import { DROPPED_GROUP, GROUP, ModelContainer } from "./model.ts";
+
+/** Groups last longer than any history, but for its end. */
+const JOINING = new Plan({
+  output: "out",
+  common: [
+    { multiline: { start: `/^${GROUP}/`, timeout: 60_000, maxLines: 1000 } },
+    { drop: { match: { message: [`/^${DROPPED_GROUP}/`] } } },
+  ],
+  match: {},
+  own: [],
+  maxRecordBytes: 1 << 20,
+});
 
 type Random = (below: number) => number;
 
@@ -38,6 +52,7 @@ interface Pair {
 
 export class Drive {
   readonly #random: Random;
+  readonly #joins: boolean;
   readonly #root = mkdtempSync(join(tmpdir(), "tailrace-model-"));
   readonly #node = new LogNode(this.#root);
   readonly #clock = new HeldClock();
@@ -49,8 +64,10 @@ export class Drive {
   #jumped = false;
   readonly steps: string[] = [];
 
-  constructor(seed: number) {
+  /** @param joins whether lines are joined into groups. */
+  constructor(seed: number, joins: boolean) {
     this.#random = randomOf(seed);
+    this.#joins = joins;
     this.#clock.now = 1_000_000;
   }
 
@@ -105,9 +122,13 @@ export class Drive {
     for (let lines = 1 + this.#random(20); lines > 0; lines--) {
       const stream = this.#random(3) === 0 ? "stderr" : "stdout";
       const end = this.#random(6) !== 0;
-      const text = `${this.#written++}.${"x".repeat(this.#random(4) === 0 ? this.#random(30_000) : this.#random(40))}`;
+      const text = `${this.#joins ? this.#head() : ""}${this.#written++}.${"x".repeat(this.#random(4) === 0 ? this.#random(30_000) : this.#random(40))}`;
       this.#line(pair, stream, text, end);
     }
+  }
+
+  #head(): string {
+    return ["c", "c", "c", GROUP, GROUP, DROPPED_GROUP][this.#random(6)] ?? "";
   }
 
   async #look(): Promise<void> {
@@ -188,7 +209,14 @@ export class Drive {
 
   async #startOrCrash(): Promise<void> {
     if (this.#reader === undefined) {
-      this.#reader = await Reader.start(this.#root, {}, true, new Descriptors(512), this.#clock);
+      this.#reader = await Reader.start(
+        this.#root,
+        {},
+        true,
+        new Descriptors(512),
+        this.#clock,
+        this.#joins ? JOINING : undefined,
+      );
       await this.#look();
       return;
     }
@@ -237,15 +265,19 @@ export class Drive {
       this.#clock.now += 70_000;
       await this.#look();
     }
-    // What nobody will end is shipped after partialTimeout.
-    await until(() => reader.consumer.budget.used === 0, "no bytes are in flight");
+    // What nobody will end is shipped after partialTimeout, and a group after its own, counted from when it was read.
+    await until(() => {
+      this.#clock.now += 1000;
+      return reader.consumer.budget.used === 0;
+    }, "no bytes are in flight");
     reader.ledger();
     this.#keep(reader);
     for (const { model, uid } of this.#pairs)
-      compare(
-        model,
-        this.#records.filter((record) => record.uid === uid),
-        this.#losses,
-      );
+      compare(model, this.#records.filter((record) => record.uid === uid).flatMap(linesOf), this.#losses);
   }
+}
+
+/** A record's lines, as many as were joined. */
+function linesOf({ id, stream, message }: KeptRecord): Delivered[] {
+  return message.split("\n").map((line, i) => ({ id: `${id} ${i}`, stream, message: line }));
 }

@@ -6,11 +6,15 @@ import { Drive } from "./drive.ts";
 /** Seeds that once failed. */
 const KEPT: readonly number[] = [63, 86, 151, 333, 516, 535, 759, 844, 5023, 5117, 20136];
 
-const seeds = [...KEPT, ...Array.from({ length: 24 }, (_, i) => i + 1)];
+const first = (length: number): number[] => Array.from({ length }, (_, i) => i + 1);
+const histories = [
+  ...[...KEPT, ...first(24)].map((seed) => ({ seed, joins: false })),
+  ...first(12).map((seed) => ({ seed, joins: true })),
+];
 
-for (const seed of seeds)
-  test(`history ${seed}: every line once or more, in order, under its own id, and the ledger adds up`, async () => {
-    const drive = new Drive(seed);
+for (const { seed, joins } of histories)
+  test(`history ${seed}${joins ? ", joined" : ""}: every line once or more, in order, under its own id, and the ledger adds up`, async () => {
+    const drive = new Drive(seed, joins);
     try {
       await drive.run(60);
     } catch (error) {

@@ -2,6 +2,10 @@
  * The model: what a container wrote, and which of it may be missing at the backend. It knows nothing of files' names,
  * inodes or offsets; a generation is just the messages that stand in one file.
  */
+/** What the first line of a group begins with, and of one that a rule drops. */
+export const GROUP = "S";
+export const DROPPED_GROUP = "S!";
+
 export interface Written {
   readonly stream: string;
   text: string;
@@ -9,6 +13,8 @@ export interface Written {
   mayBeLost: boolean;
   /** The agent must notice that it is missing: what it had read before is gone as well. */
   mustBeNoticed: boolean;
+  /** It follows a line whose whole group a rule drops. */
+  mayBeDropped: boolean;
 }
 
 export class ModelContainer {
@@ -20,6 +26,8 @@ export class ModelContainer {
   generations: Written[][] = [[]];
   /** Generations that the agent has had a look at since they were made. */
   readonly seen = new Set<Written[]>();
+  /** Streams in which a group that a rule drops goes on. */
+  readonly #dropping = new Set<string>();
   /** Names no longer sort by age. */
   disordered = false;
   /** The agent has a checkpoint of it, so that it must notice what goes missing. */
@@ -33,13 +41,27 @@ export class ModelContainer {
   /** A part of a message, or with `end` the last one. */
   write(stream: string, text: string, end: boolean): void {
     const afterGap = end && this.#gap.delete(stream);
-    const message = this.#unfinished.get(stream) ?? { stream, text: "", mayBeLost: false, mustBeNoticed: false };
+    const message = this.#unfinished.get(stream) ?? {
+      stream,
+      text: "",
+      mayBeLost: false,
+      mustBeNoticed: false,
+      mayBeDropped: false,
+    };
     if (message.text === "") this.written.push(message);
     message.text += text;
     if (afterGap) message.mayBeLost = true;
     this.#unfinished.set(stream, message);
     this.generations.at(-1)?.push(message);
-    if (end) this.#unfinished.delete(stream);
+    if (end) this.#complete(message);
+  }
+
+  #complete(message: Written): void {
+    const { stream, text } = message;
+    this.#unfinished.delete(stream);
+    if (text.startsWith(GROUP)) this.#dropping.delete(stream);
+    if (text.startsWith(DROPPED_GROUP)) this.#dropping.add(stream);
+    message.mayBeDropped = this.#dropping.has(stream);
   }
 
   rotate(): void {
@@ -48,7 +70,8 @@ export class ModelContainer {
 
   /** The container's run is over: what is unfinished is complete. */
   restart(): void {
-    this.#unfinished.clear();
+    for (const message of this.#unfinished.values()) this.#complete(message);
+    this.#dropping.clear();
     this.rotate();
   }
 

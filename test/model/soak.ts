@@ -1,5 +1,5 @@
 /**
- * `npm run soak -- [--seeds 5000] [--from 1] [--steps 60]`: the model test over as many histories as one wants. Prints
+ * `npm run soak -- [--seeds 5000] [--from 1] [--steps 60] [--joins]`: the model test over as many histories as one wants. Prints
  * each seed that fails, and exits 1 when one did.
  */
 import { parseArgs } from "node:util";
@@ -10,13 +10,14 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "5000" },
     from: { type: "string", default: "1" },
     steps: { type: "string", default: "60" },
+    joins: { type: "boolean", default: false },
   },
 });
 const from = Number(values.from);
 const end = from + Number(values.seeds);
 let failed = 0;
 for (let seed = from; seed < end; seed++) {
-  const drive = new Drive(seed);
+  const drive = new Drive(seed, values.joins);
   try {
     await drive.run(Number(values.steps));
   } catch (error) {

@@ -36,9 +36,9 @@ const BLANK = /^[ \t]*$/;
 const SOLID = /[^ \t]/;
 const GOROUTINE = /^goroutine \d/;
 const PANIC = /^(panic: |fatal error: |runtime: |SIG|unexpected fault address )/;
-const REGISTER = /^[a-z][^ ]{0,5} *[ \t]*0x/;
-const RAISE = /^[^ \t]*?:\d+:in .*': /;
-const FRAME = /^[^ \t]*?:\d+:in .*'$/;
+const REGISTER = /^[a-z][^ ]{0,5} [ \t]*0x/;
+const RAISE = /^[^ \t]*?:\d+:in .*': /s;
+const FRAME = /^[^ \t]*?:\d+:in .*'$/s;
 const INNER = /^---> \(Inner Exception #/;
 
 const RULES: Readonly<Record<Preset, readonly Rule[]>> = {
@@ -70,13 +70,13 @@ const RULES: Readonly<Record<Preset, readonly Rule[]>> = {
     ["panic between", /^runtime stack:/, "frames"],
     ["between registers", REGISTER, "registers"],
     ["frames", INDENTED, "frames"],
-    ["frames", /^[^ \t(][^ (]*\(.*\)$/, "frames"],
+    ["frames", /^[^ \t(][^ (]*\(.*\)$/s, "frames"],
     ["frames", /^(created by |\.\.\.|\[originating from )/, "frames"],
     ["frames", REGISTER, "registers"],
     ["frames between registers", /^exit status /, "frames"],
   ],
   node: [
-    ["start", /^(node:[\w/]+|(\/|file:\/\/).*\.[cm]?[jt]sx?):\d+$/, "position"],
+    ["start", /^(node:[\w/]+|(\/|file:\/\/)[^\r\n]*\.[cm]?[jt]sx?):\d+$/, "position"],
     ["position", /^/, "source"],
     ["source", /^[ \t]*\^/, "thrown"],
     ["thrown", BLANK, "thrown"],
