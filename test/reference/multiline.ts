@@ -127,7 +127,7 @@ function rulesOf(joins: Preset | RegExp): readonly Rule[] {
   if (!(joins instanceof RegExp)) return RULES[joins];
   return [
     ["start", /^/, "in"],
-    ["in", new RegExp(`^(?!.*(?:${joins.source}))`, "s"), "in"],
+    ["in", new RegExp(`^(?!.*(?:${joins.source}))`, "su"), "in"],
   ];
 }
 
