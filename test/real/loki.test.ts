@@ -14,8 +14,8 @@ const skip = whyNot("loki");
 const VERSION = "Loki 3.7.8";
 const HOUR_MS = 3_600_000;
 
-async function start(context: TestContext): Promise<Loki> {
-  const server = await Loki.start(await fetchServer("loki"));
+async function start(context: TestContext, limits: Readonly<Record<string, Limits>> = {}): Promise<Loki> {
+  const server = await Loki.start(await fetchServer("loki"), "127.0.0.1", limits);
   context.after(() => server.close());
   return server;
 }
@@ -65,8 +65,7 @@ const LIFTED: Readonly<Record<string, Limits>> = {
 };
 
 test(`${VERSION} loses nothing to the limits of its tenants, by JSON`, { skip, timeout: 600_000 }, async (context) => {
-  const server = await start(context);
-  server.setLimits(LIMITS);
+  const server = await start(context, LIMITS);
   const root = temporaryFolder(context);
   const node = new LogNode(root);
   const written = new Map<string, string[]>();

@@ -9,6 +9,8 @@ import { give, readable, remove, ServerProcess, serverFolder } from "./process.t
 /** Limits of a tenant, by the names of Loki's `limits_config`. */
 export type Limits = Readonly<Record<string, string | number | boolean | Readonly<Record<string, boolean>>>>;
 
+type TenantLimits = Readonly<Record<string, Limits>>;
+
 export interface LokiEntry {
   readonly labels: Readonly<Record<string, string>>;
   readonly metadata: Readonly<Record<string, string>>;
@@ -71,9 +73,10 @@ export class Loki {
     give(this.#folder);
   }
 
-  /** @param host the address that it is asked at. */
-  static async start(fetched: Fetched, host = "127.0.0.1"): Promise<Loki> {
+  /** @param host the address that it is asked at. @param limits of tenants, in force from the first push on. */
+  static async start(fetched: Fetched, host = "127.0.0.1", limits: TenantLimits = {}): Promise<Loki> {
     const server = new Loki(fetched, host, await freePort(), await freePort());
+    server.setLimits(limits);
     await server.run();
     return server;
   }
@@ -103,7 +106,7 @@ export class Loki {
   }
 
   /** Loki looks at them every second. */
-  setLimits(overrides: Readonly<Record<string, Limits>>): void {
+  setLimits(overrides: TenantLimits): void {
     writeFileSync(join(this.#folder, "overrides.yaml"), JSON.stringify({ overrides }));
   }
 
