@@ -59,7 +59,8 @@ export function restorePush(encoding: Encoding, streams: Streams, entries: reado
   const streamBody = { head: stream.head, entries: ends.map(({ from, to }) => writer.view(from, to)) };
   const times = together.map(({ time }) => Number(time) / 1e9);
   const [oldest, newest] = [Math.min(...times), Math.max(...times)];
-  return closePush(encoding, [streamBody], [{ stream, rows: together.length, oldest, newest }]);
+  const bytes = ends.reduce((sum, { from, to }) => sum + to - from, 0);
+  return closePush(encoding, [streamBody], [{ stream, rows: together.length, bytes, oldest, newest }]);
 }
 
 function parse(text: string): Letter {

@@ -12,6 +12,8 @@ import type { ClosedRequest, OpenRequest, Piece } from "./output.ts";
 export interface Share {
   readonly stream: Stream;
   readonly rows: number;
+  /** Of its entries as encoded: no less than Loki counts towards its rate. */
+  readonly bytes: number;
   readonly oldest: number;
   readonly newest: number;
 }
@@ -42,7 +44,7 @@ const STREAM_BYTES = 16;
 export class OpenPush implements OpenRequest {
   readonly #streams: Streams;
   readonly #encoding: Encoding;
-  readonly #apart: (share: Share, bytes: number, total: number) => boolean;
+  readonly #apart: (share: Share, total: number) => boolean;
   readonly #writers: EntryWriter[];
   readonly #writer: EntryWriter;
   readonly #groups = new Map<Stream, Group>();
@@ -50,14 +52,14 @@ export class OpenPush implements OpenRequest {
   rows = 0;
 
   /**
-   * @param apart whether a stream must travel apart that has so many bytes of a total.
+   * @param apart whether a stream must travel apart, of so many bytes in all.
    * @param writers that are free: one is taken, and given back at the end. To make and fill anew a megabyte for each
    * request took a third of the encoding's time.
    */
   constructor(
     streams: Streams,
     encoding: Encoding,
-    apart: (share: Share, bytes: number, total: number) => boolean,
+    apart: (share: Share, total: number) => boolean,
     writers: EntryWriter[],
   ) {
     this.#streams = streams;
@@ -140,8 +142,7 @@ export class OpenPush implements OpenRequest {
     const tenants = Map.groupBy(this.#groups.values(), ({ stream }) => stream.tenant);
     const pieces = [...tenants.values()].flatMap((groups) => {
       const total = groups.reduce((sum, { bytes }) => sum + bytes, 0);
-      const alone =
-        groups.length === 1 ? [] : groups.filter((group) => this.#apart(shareOf(group), group.bytes, total));
+      const alone = groups.length === 1 ? [] : groups.filter((group) => this.#apart(shareOf(group), total));
       const shared = groups.filter((group) => !alone.includes(group));
       return [shared, ...alone.map((group) => [group])]
         .filter(({ length }) => length > 0)
@@ -207,8 +208,8 @@ function addRun(group: Group, from: number, to: number): void {
   group.rows += to - from;
 }
 
-function shareOf({ stream, rows, oldest, newest }: Group): Share {
-  return { stream, rows, oldest, newest };
+function shareOf({ stream, rows, bytes, oldest, newest }: Group): Share {
+  return { stream, rows, bytes, oldest, newest };
 }
 
 /** @param streams those of the shares. */
@@ -236,7 +237,8 @@ export function pickPush(encoding: Encoding, request: PushRequest, rows: readonl
     streams.push({ head, entries: kept.map(({ raw }) => raw) });
     const oldest = times.reduce((least, time) => Math.min(least, time));
     const newest = times.reduce((most, time) => Math.max(most, time));
-    shares.push({ stream, rows: kept.length, oldest, newest });
+    const bytes = kept.reduce((sum, { raw }) => sum + raw.length, 0);
+    shares.push({ stream, rows: kept.length, bytes, oldest, newest });
   });
   return closePush(encoding, streams, shares);
 }

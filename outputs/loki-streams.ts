@@ -28,6 +28,9 @@ export class Stream {
   newest = Number.NEGATIVE_INFINITY;
   /** Its last push was refused, or one that it was in. */
   refused = false;
+  /** Bytes that count towards its rate at `usedAt`, in monotonic milliseconds. */
+  used = 0;
+  usedAt = 0;
 
   constructor(key: string, tenant: string, head: Buffer) {
     this.key = key;

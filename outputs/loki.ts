@@ -17,13 +17,15 @@ import { JsonEncoding } from "./loki-json.ts";
 import { letterOf, restorePush } from "./loki-letter.ts";
 import { ProtobufEncoding } from "./loki-protobuf.ts";
 import { OpenPush, type PushRequest, pickPush, type Share } from "./loki-push.ts";
-import { type StreamOptions, Streams } from "./loki-streams.ts";
+import { type Stream, type StreamOptions, Streams } from "./loki-streams.ts";
 import type { ClosedRequest, OpenRequest, Outcome, Output } from "./output.ts";
 
 export interface LokiOptions extends Omit<HttpOptions, "endpoints">, StreamOptions {
   readonly name: string;
   readonly endpoint: string;
   readonly encoding: "protobuf" | "json";
+  /** Bytes a second of a stream that are surely within its limit; less once Loki has told of a lower one. */
+  readonly unseenRate?: number;
   readonly request: HttpOptions["request"] & { readonly compression: Compression };
 }
 
@@ -33,8 +35,10 @@ const AWAY_MS = 10 * 60_000;
 /** A stream with at least this much, and an eighth of a push, may be at its rate limit. */
 const LARGE_BYTES = 64 * 1024;
 const LARGE_SHARE = 8;
-/** Of a stream limit that was told: more pushes a second than go out while streams share them. */
-const PUSHES_PER_SECOND = 16;
+/** What a stream may take a second without a look at the outcome: two thirds of Loki's own per_stream_rate_limit. */
+const UNSEEN_RATE = 2 << 20;
+/** Of a limit that was told: bursts may be limited to less than the rate. */
+const UNSEEN_SHARE = 1 / 4;
 
 export class LokiOutput implements Output {
   readonly type = "loki";
@@ -52,7 +56,7 @@ export class LokiOutput implements Output {
   readonly #refusals = new WeakMap<PushRequest, number>();
   /** Monotonic milliseconds of the last attempt without a usable answer; what was known of streams may be void since. */
   #doubtAt = Number.NEGATIVE_INFINITY;
-  #largeBytes = LARGE_BYTES;
+  #unseenRate: number;
 
   /** @param env for proxies. @throws system errors when a certificate can't be read. */
   constructor(
@@ -63,6 +67,7 @@ export class LokiOutput implements Output {
   ) {
     const { name, endpoint, encoding, tenant, request } = options;
     this.#clock = clock;
+    this.#unseenRate = options.unseenRate ?? UNSEEN_RATE;
     this.#target = new HttpTarget({ ...options, endpoints: [endpoint] }, env, clock);
     const { pathname, search } = new URL(endpoint);
     this.#path = `${pathname === "/" ? PATH : ""}${search}`;
@@ -89,7 +94,7 @@ export class LokiOutput implements Output {
   }
 
   open(): OpenRequest {
-    const apart = (share: Share, bytes: number, total: number): boolean => this.#mustGoApart(share, bytes, total);
+    const apart = (share: Share, total: number): boolean => this.#mustGoApart(share, total);
     return new OpenPush(this.#streams, this.#encoding, apart, this.#writers);
   }
 
@@ -159,15 +164,20 @@ export class LokiOutput implements Output {
   }
 
   /** Whether a refusal of the stream is possible, so that its outcome must be seen. */
-  #mustGoApart(share: Share, bytes: number, total: number): boolean {
-    if (this.#isDoubtful(share)) return true;
-    if (bytes < this.#largeBytes) return false;
-    return bytes * LARGE_SHARE >= total || this.#largeBytes < LARGE_BYTES;
+  #mustGoApart(share: Share, total: number): boolean {
+    return this.#isDoubtful(share) || (share.bytes >= LARGE_BYTES && share.bytes * LARGE_SHARE >= total);
   }
 
-  /** It is new or was away, its last push was refused, or its rows are older than what it has. */
-  #isDoubtful({ stream: { acceptedAt, newest, refused }, oldest }: Share): boolean {
-    return refused || acceptedAt <= this.#doubtAt || this.#clock.monotonic() - acceptedAt > AWAY_MS || oldest < newest;
+  /** It is new or was away, its last push was refused, its rows are older than what it has, or it may be at its rate. */
+  #isDoubtful({ stream, bytes, oldest }: Share): boolean {
+    const { acceptedAt, newest, refused } = stream;
+    if (refused || acceptedAt <= this.#doubtAt || oldest < newest) return true;
+    return this.#clock.monotonic() - acceptedAt > AWAY_MS || this.#usedBy(stream) + bytes > this.#unseenRate;
+  }
+
+  /** What counts towards the stream's rate by now, as a bucket that runs out by `unseenRate`. */
+  #usedBy({ used, usedAt }: Stream): number {
+    return Math.max(0, used - ((this.#clock.monotonic() - usedAt) / 1000) * this.#unseenRate);
   }
 
   #learn({ shares }: PushRequest, reply: HttpReply | HttpFailure): void {
@@ -175,7 +185,9 @@ export class LokiOutput implements Output {
     const status = "error" in reply ? 0 : reply.status;
     if (status === 0 || status >= 500) this.#doubtAt = now;
     const accepted = status === 200 || status === 204;
-    for (const { stream, newest } of shares) {
+    for (const { stream, newest, bytes } of shares) {
+      stream.used = this.#usedBy(stream) + bytes;
+      stream.usedAt = now;
       stream.refused = !accepted;
       if (!accepted) continue;
       stream.acceptedAt = now;
@@ -183,6 +195,6 @@ export class LokiOutput implements Output {
     }
     if (status !== 429 || "error" in reply || !/per stream/i.test(reply.body)) return;
     const limit = rateLimitBytes(reply.body);
-    if (limit !== undefined) this.#largeBytes = Math.min(this.#largeBytes, limit / PUSHES_PER_SECOND);
+    if (limit !== undefined) this.#unseenRate = Math.min(this.#unseenRate, limit * UNSEEN_SHARE);
   }
 }

@@ -178,11 +178,18 @@ const step = fc.record({
   trouble: fc.constantFrom("none", "streams", "rate", "forgets", "reset", "store-and-reset", "503", "blocked"),
 });
 
+/** Streams that are close to their rate by pushes of their own, and then have a little in one that others share. */
+const NEAR_THE_RATE = [
+  { apps: ["a", "a", "d"], lines: 5, trouble: "streams" },
+  { apps: ["e", "d", "e", "d", "e"], lines: 9, trouble: "none" },
+  { apps: ["c", "d", "a", "b", "a"], lines: 2, trouble: "rate" },
+];
+
 test("whatever limits are met on the way: what was settled as shipped is stored, and all is in the end", async (context) => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), async (steps) => {
       const fake = await start(context);
-      const { lane, folder } = makeLane(context, lokiOutput(fake.url), options);
+      const { lane, folder } = makeLane(context, lokiOutput(fake.url, { unseenRate: 150 }), options);
       const limits = fake.limits();
       const expected: string[] = [];
       const receipts: Settled[] = [];
@@ -221,7 +228,7 @@ test("whatever limits are met on the way: what was settled as shipped is stored,
       assert.deepEqual(fake.lines().toSorted(), expected.toSorted());
       assert.deepEqual(letters(folder), []);
     }),
-    { numRuns: 25 },
+    { numRuns: 25, examples: [[NEAR_THE_RATE]] },
   );
 });
 

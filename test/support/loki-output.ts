@@ -13,6 +13,7 @@ export interface LokiVariations extends HttpVariations {
   readonly encoding?: "protobuf" | "json";
   readonly compression?: "none" | "gzip";
   readonly log?: Log;
+  readonly unseenRate?: number;
 }
 
 const templates = (texts: Readonly<Record<string, string>>): Record<string, Template> =>
@@ -26,6 +27,7 @@ export function lokiOutput(endpoint: string, more: LokiVariations = {}): LokiOut
     encoding = "protobuf",
     compression = "gzip",
     log = keepLog().log,
+    unseenRate,
   } = more;
   const { endpoints: _, ...http } = httpOptions([], more);
   return new LokiOutput(
@@ -38,6 +40,7 @@ export function lokiOutput(endpoint: string, more: LokiVariations = {}): LokiOut
       labels: templates(labels),
       structuredMetadata: templates(structuredMetadata),
       encoding,
+      ...(unseenRate === undefined ? {} : { unseenRate }),
     },
     {},
     log,
