@@ -27,6 +27,8 @@ export const POD_IMAGE = "localhost/busybox:test";
 const [NATIVE, FOREIGN] = process.arch === "arm64" ? ["arm64", "amd64"] : ["amd64", "arm64"];
 const FOREIGN_IMAGE = `localhost/tailrace-${FOREIGN}:test`;
 const FOREIGN_BASE = `localhost/base-${FOREIGN}:test`;
+/** The Dockerfile's first stage, which has a name so that the next run finds it. */
+const STAGE_IMAGE = "localhost/tailrace-build:test";
 const CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt";
 
 export interface Image {
@@ -82,6 +84,7 @@ export async function buildImages(folder: string, say: (line: string) => void): 
   const pause = 'CMD ["/bin/sleep", "2147483647"]\n';
   await standIn(POD_IMAGE, say, (root) => addBusybox(root, ["sh", "cat", "awk", "sleep", "usleep"]), pause);
   say("building the image");
+  await buildAgent(STAGE_IMAGE, folder, NATIVE, "--target=build");
   await buildAgent(AGENT_IMAGE, folder, NATIVE);
   say(`building it for ${FOREIGN}`);
   await buildAgent(FOREIGN_IMAGE, folder, FOREIGN);
@@ -102,6 +105,8 @@ export async function rebuild(folder: string, { agent, foreign }: Images): Promi
     await buildAgent(again, folder, architecture, "--no-cache");
     const second = (await save(again, folder)).digest;
     await buildah(["rmi", again]);
+    // All that has no name: what was built again, and stages of former runs. It would be a gigabyte more each time.
+    await buildah(["rmi", "--prune"]);
     if (second !== digest)
       return `the image for ${architecture}, built again, is another one: ${second}, not ${digest}`;
   }
