@@ -31,6 +31,8 @@ export class LineReader {
    */
   readonly #marker = Buffer.allocUnsafeSlow(MARKER_BYTES);
   #markerLength = 0;
+  /** The file ended before #offset when the reader began there: it has been cut. */
+  #isAstray = false;
   /** A compressed file was read to its end. */
   atEnd = false;
   /** Why a compressed file ended before its end; "" when it did not. */
@@ -77,6 +79,7 @@ export class LineReader {
   /** Whether the bytes before the offset are still those that were read, and at the head the file is who it was. */
   async continues(): Promise<boolean> {
     const length = this.#markerLength;
+    if (this.#isAstray) return false;
     if (this.#offset === 0) return this.file.compressed || (await this.file.isItself());
     if (length === 0 || this.file.compressed) return true;
     const seen = Buffer.allocUnsafe(length);
@@ -107,10 +110,12 @@ export class LineReader {
   /** Notes the bytes before an offset to which nothing was read: the file may be cut and grow past it before the next read. */
   #remember(): void {
     this.#markerLength = 0;
+    this.#isAstray = false;
     if (this.file.compressed || this.file.gone !== "" || this.#offset === 0) return;
     const length = Math.min(this.#offset, MARKER_BYTES);
     try {
-      this.#markerLength = this.file.read(this.#marker, 0, length, this.#offset - length) === length ? length : 0;
+      this.#isAstray = this.file.read(this.#marker, 0, length, this.#offset - length) < length;
+      if (!this.#isAstray) this.#markerLength = length;
     } catch (error) {
       // Renamed or deleted this moment.
       if (errorCode(error) === "") throw error;
