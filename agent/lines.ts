@@ -44,6 +44,7 @@ export class LineReader {
     this.#offset = offset;
     this.#scanner = scanner;
     this.#maxLineBytes = maxRecordBytes + CHUNK_BYTES;
+    file.entered = true;
     this.#remember();
   }
 

@@ -166,15 +166,21 @@ export class Chain {
 
   /**
    * New files are younger than all known ones. But what was written to a file after somebody had cut it comes to light
-   * late: its name tells which of the known ones are younger. @param present in the order of their names.
+   * late: by name or by run, known ones may be younger. It goes before those as long as nobody reads them, since readers
+   * do not turn back. @param present in the order of their names.
    */
   #insert(present: readonly LogFile[], cut: LogFile | undefined): void {
     const { files } = this;
     for (const [at, file] of present.entries()) {
       if (files.includes(file)) continue;
-      const isYounger = (other: LogFile): boolean => cut !== undefined && files.indexOf(other) > files.indexOf(cut);
-      const younger = present.slice(at + 1).find(isYounger);
-      files.splice(younger === undefined ? files.length : files.indexOf(younger), 0, file);
+      const isYounger = (other: LogFile): boolean =>
+        other.log.restart > file.log.restart ||
+        (cut !== undefined && files.indexOf(other) > files.indexOf(cut) && present.indexOf(other) > at);
+      const younger = files.findIndex(isYounger);
+      const isLate = younger >= 0 && files.slice(younger).some(({ entered }) => entered);
+      // An empty one would only come between the parts of others' messages.
+      if (isLate && file.size === 0) file.release();
+      else files.splice(younger < 0 || isLate ? files.length : younger, 0, file);
     }
   }
 

@@ -39,6 +39,8 @@ export class LogFile implements Generation {
   final = false;
   /** No name leads to it any more. */
   unlinked = false;
+  /** Some output has begun to read it. */
+  entered = false;
   /** Every output has read it. */
   left = false;
   /** Set once what is unread of it is lost. */

@@ -1,6 +1,7 @@
 /** What was delivered of a container against what the model says must be. */
 import assert from "node:assert/strict";
-import { DROPPED_GROUP, type ModelContainer } from "./model.ts";
+import type { ModelContainer } from "./model.ts";
+import { DROPPED_GROUP } from "./written.ts";
 
 export interface Delivered {
   readonly id: string;

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { appendFileSync, copyFileSync, mkdtempSync, readdirSync, renameSync, rmSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { Plan } from "../../agent/process/plan.ts";
 import { Descriptors } from "../../agent/tail/descriptors.ts";
 import { criLine, type LogContainer, LogNode } from "../support/node.ts";
@@ -14,7 +14,8 @@ import { HeldClock } from "../support/pods.ts";
 import { until } from "../support/program.ts";
 import { type KeptRecord, Reader } from "../support/reader.ts";
 import { compare, type Delivered } from "./compare.ts";
-import { DROPPED_GROUP, GROUP, ModelContainer } from "./model.ts";
+import { ModelContainer } from "./model.ts";
+import { DROPPED_GROUP, GROUP } from "./written.ts";
 
 /** Groups last longer than any history, but for its end. */
 const JOINING = new Plan({
@@ -153,8 +154,11 @@ export class Drive {
   #rotated({ real, model }: Pair): void {
     model.rotate();
     if (this.#jumped) model.disordered = true;
-    const names = readdirSync(real.folder).filter((name) => !name.endsWith(".tmp"));
-    model.lose(Math.max(0, model.generations.length - names.length), this.#reader !== undefined);
+    const { firstOfRun, generations } = model;
+    const names = readdirSync(real.folder).filter(
+      (name) => name.startsWith(basename(real.file)) && !name.endsWith(".tmp"),
+    );
+    model.lose(firstOfRun, Math.max(0, generations.length - firstOfRun - names.length), this.#reader !== undefined);
   }
 
   /** The first half of a rotation: the live file is renamed and no new one is there yet. */
@@ -204,7 +208,7 @@ export class Drive {
     pair.real.delete();
     // With the container its checkpoint loses its meaning.
     pair.model.known = false;
-    pair.model.lose(pair.model.generations.length, this.#reader !== undefined);
+    pair.model.lose(0, pair.model.generations.length, this.#reader !== undefined);
   }
 
   async #startOrCrash(): Promise<void> {

@@ -2,20 +2,7 @@
  * The model: what a container wrote, and which of it may be missing at the backend. It knows nothing of files' names,
  * inodes or offsets; a generation is just the messages that stand in one file.
  */
-/** What the first line of a group begins with, and of one that a rule drops. */
-export const GROUP = "S";
-export const DROPPED_GROUP = "S!";
-
-export interface Written {
-  readonly stream: string;
-  text: string;
-  /** Its file was deleted or cut at a moment when the agent could not have it open. */
-  mayBeLost: boolean;
-  /** The agent must notice that it is missing: what it had read before is gone as well. */
-  mustBeNoticed: boolean;
-  /** It follows a line whose whole group a rule drops. */
-  mayBeDropped: boolean;
-}
+import { DROPPED_GROUP, GROUP, type Written, written } from "./written.ts";
 
 export class ModelContainer {
   readonly written: Written[] = [];
@@ -24,6 +11,8 @@ export class ModelContainer {
   readonly #gap = new Set<string>();
   /** Messages by the file in which they end, oldest first; the last one is the live file. */
   generations: Written[][] = [[]];
+  /** Where those of the container's present run begin. */
+  firstOfRun = 0;
   /** Generations that the agent has had a look at since they were made. */
   readonly seen = new Set<Written[]>();
   /** Streams in which a group that a rule drops goes on. */
@@ -41,13 +30,7 @@ export class ModelContainer {
   /** A part of a message, or with `end` the last one. */
   write(stream: string, text: string, end: boolean): void {
     const afterGap = end && this.#gap.delete(stream);
-    const message = this.#unfinished.get(stream) ?? {
-      stream,
-      text: "",
-      mayBeLost: false,
-      mustBeNoticed: false,
-      mayBeDropped: false,
-    };
+    const message = this.#unfinished.get(stream) ?? written(stream);
     if (message.text === "") this.written.push(message);
     message.text += text;
     if (afterGap) message.mayBeLost = true;
@@ -72,22 +55,27 @@ export class ModelContainer {
   restart(): void {
     for (const message of this.#unfinished.values()) this.#complete(message);
     this.#dropping.clear();
+    this.firstOfRun = this.generations.length;
     this.rotate();
   }
 
-  /** The live file was cut when it held whole messages only. */
+  /** The live file was cut when it held whole messages only. A line that began another group may be lost, too. */
   cut(): void {
     for (const message of this.generations.at(-1) ?? []) message.mayBeLost = true;
-    for (const { stream } of this.written) this.#gap.add(stream);
+    for (const { stream } of this.written) {
+      this.#gap.add(stream);
+      this.#dropping.add(stream);
+    }
   }
 
-  /** The oldest `count` generations are gone. @param readable the agent runs, and has those open that it has seen. */
-  lose(count: number, readable: boolean): void {
-    for (const generation of this.generations.splice(0, count))
+  /** `count` generations are gone, from one on. @param readable the agent runs, and has those open that it has seen. */
+  lose(from: number, count: number, readable: boolean): void {
+    for (const generation of this.generations.splice(from, count))
       for (const message of generation) {
         if (readable && this.seen.has(generation)) continue;
         message.mayBeLost = true;
-        message.mustBeNoticed = !readable && this.known;
+        // Whether a later run had other files nobody can tell.
+        message.mustBeNoticed = !readable && this.known && from === 0;
       }
   }
 }
