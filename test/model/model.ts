@@ -68,13 +68,12 @@ export class ModelContainer {
     }
   }
 
-  /** `count` generations are gone, from one on. @param readable the agent runs, and has those open that it has seen. */
+  /** `count` generations are gone; a later run's go unnoticed. @param readable the agent has those open that it has seen. */
   lose(from: number, count: number, readable: boolean): void {
     for (const generation of this.generations.splice(from, count))
       for (const message of generation) {
         if (readable && this.seen.has(generation)) continue;
         message.mayBeLost = true;
-        // Whether a later run had other files nobody can tell.
         message.mustBeNoticed = !readable && this.known && from === 0;
       }
   }

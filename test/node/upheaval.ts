@@ -124,9 +124,7 @@ test("an API server that is away for minutes stops neither reading nor delivery,
       await node.wait(() => runs() > before.runs, "a container that crashes has started anew");
       // How long it is away is what is tried here; nothing is waited for.
       await setTimeout(back - Date.now());
-      figures["requests while the API server was away for two minutes"] = String(
-        (await restarts()) - before.restarts,
-      );
+      figures["requests while the API server was away for two minutes"] = String((await restarts()) - before.restarts);
       await node.control.startApiServer();
       // At once, while the agent's back-off is at its longest.
       for (const name of AFTERWARDS)
