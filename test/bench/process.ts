@@ -27,6 +27,8 @@ export function usageOf(pid: number): Usage {
 
 export interface SinkStats {
   readonly documents: number;
+  /** How many delays the others are taken from. */
+  readonly measured: number;
   readonly p50: number;
   readonly p99: number;
   readonly worst: number;

@@ -33,7 +33,16 @@ const server = createServer((request, response) => {
     if (request.url === "/stats") {
       delays.sort((a, b) => a - b);
       const at = (share: number): number => delays[Math.floor(delays.length * share)] ?? 0;
-      response.end(JSON.stringify({ documents, wireBytes, p50: at(0.5), p99: at(0.99), worst: at(0.999999) }));
+      response.end(
+        JSON.stringify({
+          documents,
+          wireBytes,
+          measured: delays.length,
+          p50: at(0.5),
+          p99: at(0.99),
+          worst: at(0.999999),
+        }),
+      );
       return;
     }
     if (request.url === "/reset") {
