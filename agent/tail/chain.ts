@@ -1,17 +1,17 @@
 /**
  * Chain: all files of one container, oldest first: the rotated generations and the live file of every restart. Outputs
- * read it in this order, each file to its end, whatever the files are called by then. More than 300 lines, since names,
- * contents and order are matched against one list of files.
+ * read it in this order, each file to its end, whatever the files are called by then. More than 300 lines, since contents
+ * and order are matched against one list of files.
  *
  *   kubelet:  0.log.20261122-101530.gz  0.log.20261122-101612  0.log  1.log        (X.tmp is never touched)
  *   docker:   ID-json.log.2.gz  ID-json.log.1  ID-json.log
  */
-import { readdirSync, type Stats, statSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { type Stats, statSync } from "node:fs";
 import { errorCode } from "../errors.ts";
 import type { ContainerLog } from "../pods/origin.ts";
 import type { Descriptors } from "./descriptors.ts";
 import { LogFile } from "./file.ts";
+import { generationsOf, type Name } from "./names.ts";
 
 // After a rename the runtime writes on to the renamed file until it has reopened; containerd's writers even a moment
 // longer. A file is left only after it has been quiet for this long behind its successor.
@@ -281,30 +281,8 @@ export class Chain {
     }
   }
 
-  #names(segment: Segment): { path: string; compressed: boolean }[] {
-    const folder = dirname(segment.target);
-    const base = basename(segment.target);
-    let entries: string[] = [];
-    try {
-      entries = readdirSync(folder);
-    } catch (error) {
-      if (errorCode(error) !== "ENOENT") this.#onTrouble(this, folder, errorCode(error));
-    }
-    const rotated: { path: string; order: string; compressed: boolean }[] = [];
-    for (const name of entries) {
-      if (name === base || !name.startsWith(base)) continue;
-      const match = /^\.(?:(\d{8}-\d{6})|(\d+))(\.gz)?$/.exec(name.slice(base.length));
-      if (match === null) continue;
-      // kubelet's names sort by time; docker counts upwards from the newest.
-      const order = match[1] ?? String(1e9 - Number(match[2])).padStart(10, "0");
-      rotated.push({ path: join(folder, name), order, compressed: match[3] !== undefined });
-    }
-    // While kubelet compresses, X and X.gz may both be there; they are matched by content, the plain one first.
-    rotated.sort((a, b) =>
-      a.order < b.order ? -1 : a.order > b.order ? 1 : Number(a.compressed) - Number(b.compressed),
-    );
-    const live = entries.includes(base) ? [{ path: segment.target, compressed: false }] : [];
-    return [...rotated, ...live];
+  #names({ target }: Segment): Name[] {
+    return generationsOf(target, (folder, code) => this.#onTrouble(this, folder, code));
   }
 
   /** The known file behind a name, or a newly opened one. @throws system errors when it can't be opened. */
