@@ -6,7 +6,8 @@
  *   Entry       { Timestamp timestamp = 1 { int64 seconds = 1; int32 nanos = 2 }; string line = 2;
  *                 repeated Pair structuredMetadata = 3 { string name = 1; string value = 2 } }
  *
- * Lengths stand before what they count, so an entry's are computed first; then its bytes are written once.
+ * Lengths stand before what they count, so an entry's are computed first; then its bytes are written once. More than 300
+ * lines, since what is written is read back here.
  */
 import type { Batch } from "../agent/batch.ts";
 import type { EntryLimits } from "../agent/kernel/entries.ts";

@@ -9,7 +9,7 @@
  * Lines are told apart one by one: `{` can't begin a CRI line. NULs at a line's head are holes that a crash or a
  * truncation left; they are skipped and counted to the line behind them. What then fits no format, be it empty, becomes
  * a row of its own, flagged UNPARSED, with the time of the last good line before it, so that it is the same on every
- * reading. Unlike good ones it has no stream, and never ends or joins a split message.
+ * reading. Unlike good ones it has no stream, and never ends or joins a split message. Over 300 lines with this text.
  */
 import { isUtf8 } from "node:buffer";
 import { type Generation, type Rows, STDERR, TRUNCATED, UNPARSED } from "../batch.ts";
