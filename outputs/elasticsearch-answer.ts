@@ -104,11 +104,12 @@ function judgeWhole({ status, body, endpoint }: HttpReply, wait: { afterMs?: num
   return { kind: "retry", code, reason: sentence(`${endpoint} answered ${code}`, said(type, reason), advice), ...wait };
 }
 
-function judgeItems({ body, endpoint }: HttpReply, asked: Asked, wait: { afterMs?: number }): Outcome {
+function judgeItems(reply: HttpReply, asked: Asked, wait: { afterMs?: number }): Outcome {
   const code = "200";
   const { op, dedupe, rows } = asked;
-  if (body === allCreated(op, rows)) return { kind: "delivered", code };
-  const items = (parse(body) as { items?: unknown } | null | undefined)?.items;
+  const { bytes, endpoint } = reply;
+  if (saysAllCreated(bytes, op, rows)) return { kind: "delivered", code };
+  const items = (parse(reply.body) as { items?: unknown } | null | undefined)?.items;
   if (!Array.isArray(items) || items.length !== rows)
     return {
       kind: "retry",
@@ -141,13 +142,25 @@ function judgeItems({ body, endpoint }: HttpReply, asked: Asked, wait: { afterMs
   return { kind: "mixed", code, retry, rejected, reason: why, ...wait, ...aside };
 }
 
+const ALL_HEAD = '{"errors":false,"items":[';
+/** By `op`: the usual answer to as many rows as were asked about at once so far, and more items behind it. */
+const usual = new Map<string, Buffer>();
+
 /**
- * The usual answer, to the byte: `took` is filtered away. Comparing takes next to nothing, parsing and looking at each
- * item 0.18 µs a row (Node 24), about a twentieth of what encoding and compressing the row takes.
+ * Whether it is the usual answer, to the byte: `took` is filtered away. Comparing takes next to nothing, parsing and
+ * looking at each item 0.18 µs a row (Node 24), about a twentieth of what encoding and compressing the row takes.
  */
-function allCreated(op: string, rows: number): string {
-  const item = `{"${op}":{"status":201}}`;
-  return `{"errors":false,"items":[${`${item},`.repeat(rows - 1)}${item}]}`;
+function saysAllCreated(bytes: Buffer, op: string, rows: number): boolean {
+  const item = `{"${op}":{"status":201}},`;
+  // The last one has no comma behind it.
+  const end = ALL_HEAD.length + item.length * rows - 1;
+  if (bytes.length !== end + 2 || bytes.toString("latin1", end) !== "]}") return false;
+  let all = usual.get(op);
+  if (all === undefined || all.length < end) {
+    all = Buffer.from(ALL_HEAD + item.repeat(rows));
+    usual.set(op, all);
+  }
+  return all.compare(bytes, 0, end, 0, end) === 0;
 }
 
 function isOperators(type: string, reason: string): boolean {

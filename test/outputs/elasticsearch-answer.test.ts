@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { ElasticsearchOutput } from "../../outputs/elasticsearch.ts";
 import { judge } from "../../outputs/elasticsearch-answer.ts";
+import { HttpReply } from "../../outputs/http.ts";
 import type { ClosedRequest, Outcome } from "../../outputs/output.ts";
 import type { Misbehaviour } from "../support/backend.ts";
 import { type ElasticsearchFake, startElasticsearch } from "../support/elasticsearch.ts";
@@ -208,7 +209,7 @@ test("items that say nothing go again, whatever else the answer says", async (co
 test("an answer in another layout means the same", () => {
   const items = [{ index: { status: 200, _id: "x" } }, { index: { status: 201 } }];
   const body = JSON.stringify({ took: 3, items, errors: false }, null, 2);
-  const reply = { status: 200, headers: {}, body, endpoint: "http://es:9200" };
+  const reply = new HttpReply(200, {}, Buffer.from(body), "http://es:9200");
   assert.deepEqual(judge(reply, { op: "index", dedupe: true, rows: 2 }, NOW), { kind: "delivered", code: "200" });
 });
 

@@ -1,7 +1,7 @@
 /** What each answer of Loki, or of something in front of it, means for the rows. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { HttpReply } from "../../outputs/http.ts";
+import { HttpReply } from "../../outputs/http.ts";
 import { type Asked, judge, rateLimitBytes } from "../../outputs/loki-answer.ts";
 import type { DecodedEntry, DecodedStream } from "../../outputs/loki-encoding.ts";
 import type { Outcome } from "../../outputs/output.ts";
@@ -25,12 +25,8 @@ function asked(rows: Rows, more: Partial<Asked> = {}): Asked {
   return { rows: rows.flat().length, bytes: 1000, refusals: 0, manyTenants: false, decode, ...more };
 }
 
-const reply = (status: number, body = "", headers: HttpReply["headers"] = {}): HttpReply => ({
-  status,
-  headers,
-  body,
-  endpoint: ENDPOINT,
-});
+const reply = (status: number, body = "", headers: HttpReply["headers"] = {}): HttpReply =>
+  new HttpReply(status, headers, Buffer.from(body), ENDPOINT);
 
 const TWO: Rows = [[["2026-11-24T09:00:00Z", 10]], [["2026-11-24T09:00:01Z", 20]]];
 const ONE: Rows = [

@@ -1,6 +1,7 @@
 /** What each answer of Cloud Logging, or of something in front of it, means for the rows. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { HttpReply } from "../../outputs/http.ts";
 import type { Outcome } from "../../outputs/output.ts";
 import { judge } from "../../outputs/stackdriver-answer.ts";
 import { rowsOf } from "../support/rows.ts";
@@ -12,7 +13,7 @@ const endpoint = "https://logging.example";
 function answer(status: number, body: unknown, headers: Record<string, string> = {}): Outcome {
   const text = typeof body === "string" ? body : JSON.stringify(body);
   return judge(
-    { status, headers, body: text, endpoint },
+    new HttpReply(status, headers, Buffer.from(text), endpoint),
     (entry) => ([0, 1, 2].includes(entry) ? entry : undefined),
     NOW,
   );
