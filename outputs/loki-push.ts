@@ -44,7 +44,7 @@ const STREAM_BYTES = 16;
 export class OpenPush implements OpenRequest {
   readonly #streams: Streams;
   readonly #encoding: Encoding;
-  readonly #apart: (share: Share, total: number) => boolean;
+  readonly #plan: (share: Share, total: number) => boolean;
   readonly #writers: EntryWriter[];
   readonly #writer: EntryWriter;
   readonly #groups = new Map<Stream, Group>();
@@ -52,19 +52,19 @@ export class OpenPush implements OpenRequest {
   rows = 0;
 
   /**
-   * @param apart whether a stream must travel apart, of so many bytes in all.
+   * @param plan told once what each stream gets by this push, of so many bytes in all: whether it must travel apart.
    * @param writers that are free: one is taken, and given back at the end. To make and fill anew a megabyte for each
    * request took a third of the encoding's time.
    */
   constructor(
     streams: Streams,
     encoding: Encoding,
-    apart: (share: Share, total: number) => boolean,
+    plan: (share: Share, total: number) => boolean,
     writers: EntryWriter[],
   ) {
     this.#streams = streams;
     this.#encoding = encoding;
-    this.#apart = apart;
+    this.#plan = plan;
     this.#writers = writers;
     this.#writer = writers.pop() ?? encoding.writer();
     this.#writer.length = 0;
@@ -142,7 +142,7 @@ export class OpenPush implements OpenRequest {
     const tenants = Map.groupBy(this.#groups.values(), ({ stream }) => stream.tenant);
     const pieces = [...tenants.values()].flatMap((groups) => {
       const total = groups.reduce((sum, { bytes }) => sum + bytes, 0);
-      const alone = groups.length === 1 ? [] : groups.filter((group) => this.#apart(shareOf(group), total));
+      const alone = groups.filter((group) => this.#plan(shareOf(group), total));
       const shared = groups.filter((group) => !alone.includes(group));
       return [shared, ...alone.map((group) => [group])]
         .filter(({ length }) => length > 0)

@@ -28,14 +28,30 @@ export class Stream {
   newest = Number.NEGATIVE_INFINITY;
   /** Its last push was refused, or one that it was in. */
   refused = false;
-  /** Bytes that count towards its rate at `usedAt`, in monotonic milliseconds. */
-  used = 0;
-  usedAt = 0;
+  /** What was sent of it of late, and what was planned to be. */
+  readonly sent = new Recent();
+  readonly planned = new Recent();
 
   constructor(key: string, tenant: string, head: Buffer) {
     this.key = key;
     this.tenant = tenant;
     this.head = head;
+  }
+}
+
+/** Bytes of late, as a bucket that runs out at a rate. */
+export class Recent {
+  #bytes = 0;
+  #at = 0;
+
+  /** What is in it. @param now monotonic milliseconds. @param rate bytes a second. */
+  level(now: number, rate: number): number {
+    return Math.max(0, this.#bytes - ((now - this.#at) / 1000) * rate);
+  }
+
+  add(bytes: number, now: number, rate: number): void {
+    this.#bytes = this.level(now, rate) + bytes;
+    this.#at = now;
   }
 }
 

@@ -17,7 +17,7 @@ import { JsonEncoding } from "./loki-json.ts";
 import { letterOf, restorePush } from "./loki-letter.ts";
 import { ProtobufEncoding } from "./loki-protobuf.ts";
 import { OpenPush, type PushRequest, pickPush, type Share } from "./loki-push.ts";
-import { type Stream, type StreamOptions, Streams } from "./loki-streams.ts";
+import { type StreamOptions, Streams } from "./loki-streams.ts";
 import type { ClosedRequest, OpenRequest, Outcome, Output } from "./output.ts";
 
 export interface LokiOptions extends Omit<HttpOptions, "endpoints">, StreamOptions {
@@ -94,8 +94,8 @@ export class LokiOutput implements Output {
   }
 
   open(): OpenRequest {
-    const apart = (share: Share, total: number): boolean => this.#mustGoApart(share, total);
-    return new OpenPush(this.#streams, this.#encoding, apart, this.#writers);
+    const plan = (share: Share, total: number): boolean => this.#plan(share, total);
+    return new OpenPush(this.#streams, this.#encoding, plan, this.#writers);
   }
 
   async send(request: ClosedRequest, signal: AbortSignal): Promise<Outcome> {
@@ -163,21 +163,24 @@ export class LokiOutput implements Output {
     return shared.length === 0 ? alone : [shared, ...alone];
   }
 
-  /** Whether a refusal of the stream is possible, so that its outcome must be seen. */
-  #mustGoApart(share: Share, total: number): boolean {
-    return this.#isDoubtful(share) || (share.bytes >= LARGE_BYTES && share.bytes * LARGE_SHARE >= total);
+  /**
+   * @returns whether a refusal of the stream is possible, so that its outcome must be seen. What is planned already counts
+   * towards its rate: to find out only as it is sent would cost a push taken apart and made anew, twice the whole way.
+   */
+  #plan(share: Share, total: number): boolean {
+    const { stream, bytes } = share;
+    const now = this.#clock.monotonic();
+    stream.planned.add(bytes, now, this.#unseenRate);
+    if (this.#isDoubtful(share) || stream.planned.level(now, this.#unseenRate) > this.#unseenRate) return true;
+    return bytes >= LARGE_BYTES && bytes * LARGE_SHARE >= total;
   }
 
   /** It is new or was away, its last push was refused, its rows are older than what it has, or it may be at its rate. */
   #isDoubtful({ stream, bytes, oldest }: Share): boolean {
-    const { acceptedAt, newest, refused } = stream;
+    const { acceptedAt, newest, refused, sent } = stream;
+    const now = this.#clock.monotonic();
     if (refused || acceptedAt <= this.#doubtAt || oldest < newest) return true;
-    return this.#clock.monotonic() - acceptedAt > AWAY_MS || this.#usedBy(stream) + bytes > this.#unseenRate;
-  }
-
-  /** What counts towards the stream's rate by now, as a bucket that runs out by `unseenRate`. */
-  #usedBy({ used, usedAt }: Stream): number {
-    return Math.max(0, used - ((this.#clock.monotonic() - usedAt) / 1000) * this.#unseenRate);
+    return now - acceptedAt > AWAY_MS || sent.level(now, this.#unseenRate) + bytes > this.#unseenRate;
   }
 
   #learn({ shares }: PushRequest, reply: HttpReply | HttpFailure): void {
@@ -186,8 +189,7 @@ export class LokiOutput implements Output {
     if (status === 0 || status >= 500) this.#doubtAt = now;
     const accepted = status === 200 || status === 204;
     for (const { stream, newest, bytes } of shares) {
-      stream.used = this.#usedBy(stream) + bytes;
-      stream.usedAt = now;
+      stream.sent.add(bytes, now, this.#unseenRate);
       stream.refused = !accepted;
       if (!accepted) continue;
       stream.acceptedAt = now;

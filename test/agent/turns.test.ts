@@ -18,3 +18,15 @@ test("a line that comes in the middle of backlogs has the next turn but one at m
   assert.equal(turns.take(), "a");
   assert.equal(turns.take(), "B");
 });
+
+test("a backlog that is put back at once keeps its place for four turns, lines in between or not", () => {
+  const turns = new Turns<string>();
+  for (const name of ["A", "B"]) turns.push(name, false);
+  const order = Array.from({ length: 14 }, (_, i) => {
+    if (i === 1) turns.push("a", true);
+    const name = turns.take();
+    if (name !== undefined && name !== "a") turns.push(name, false);
+    return name;
+  });
+  assert.equal(order.join(""), "AaAAABBBBAAAAB");
+});

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import type { Rows } from "../../agent/batch.ts";
 import type { Clock } from "../../agent/clock.ts";
 import type { LaneOptions } from "../../outputs/lane.ts";
+import type { Piece } from "../../outputs/output.ts";
 import { letters, makeLane, Settled } from "../support/lane.ts";
 import { type LokiFake, startLoki } from "../support/loki.ts";
 import { lokiOutput } from "../support/loki-output.ts";
@@ -259,4 +260,24 @@ test("a quiet node of 100 containers costs less than a request a second", async 
   const perSecond = (fake.requests.length - warm) / 1140;
   assert.ok(perSecond < 1, `${perSecond} requests a second`);
   assert.deepEqual([...fake.discarded], []);
+});
+
+test("what waits to be sent counts towards a stream's rate, so that no push has to be taken apart again", async (context) => {
+  const fake = await start(context);
+  const output = lokiOutput(fake.url, { unseenRate: 20_000 });
+  context.after(() => output.close());
+  const push = (round: number): readonly Piece[] => {
+    const request = output.open();
+    for (const app of ["a", "b", "c"])
+      request.append(lines(app, BEGIN + round * 10, ["x".repeat(app === "a" ? 9000 : 10)]), 0, 1 << 20, 1000);
+    return request.closeApart?.() ?? [];
+  };
+  for (const { closed } of push(0)) await output.send(closed, NEVER);
+  const waiting = [1, 2, 3].map(push);
+  assert.deepEqual(
+    waiting.map((pieces) => pieces.map(({ runs }) => runs.length / 2)),
+    [[3], [2, 1], [2, 1]],
+    "streams of each push",
+  );
+  for (const { closed } of waiting.flat()) assert.equal((await output.send(closed, NEVER)).kind, "delivered");
 });
