@@ -2,7 +2,7 @@
  * Body: a request's bytes under construction. With kernels, rows are encoded and compressed as they come, so that an open
  * request holds little more than what goes over the wire; without, it takes bytes and compresses them at the end.
  */
-import { crc32, gzipSync } from "node:zlib";
+import { gzipSync } from "node:zlib";
 import type { Batch } from "../agent/batch.ts";
 import { giveKernel, type Kernel, takeKernel } from "../agent/kernel/kernel.ts";
 import type { RowLayout } from "../agent/kernel/row.ts";
@@ -83,13 +83,12 @@ class KernelBody implements Body {
 
   #flush(final: boolean): void {
     const kernel = this.#kernel;
-    const piece = kernel.piece();
-    this.#done += piece.length;
+    this.#done += kernel.length;
     if (this.#compression === "gzip") {
-      this.#crc = crc32(piece, this.#crc);
+      this.#crc = kernel.crc(this.#crc);
       this.#writer.buffer(kernel.deflate(final));
     } else {
-      this.#writer.buffer(piece);
+      this.#writer.buffer(kernel.piece());
       kernel.length = 0;
     }
   }

@@ -3,6 +3,7 @@
  * made once and never grows, and does one thing at a time; whoever needs one for longer than a call takes it and gives
  * it back. Without SIMD, or switched off, there is none, and callers do the same work by their TypeScript twins.
  */
+import { crc32 } from "node:zlib";
 import type { Batch } from "../batch.ts";
 import { Columns } from "./columns.ts";
 import { Entries, type EntryLayout, type EntryLimits } from "./entries.ts";
@@ -11,6 +12,7 @@ import { WASM } from "./wasm.ts";
 
 interface Exports {
   readonly COLUMNS: WebAssembly.Global;
+  readonly CRC_REST: WebAssembly.Global;
   readonly ENTRIES: WebAssembly.Global;
   readonly HISTORY_BYTES: WebAssembly.Global;
   readonly INPUT: WebAssembly.Global;
@@ -28,6 +30,7 @@ interface Exports {
   readonly encodedTo: WebAssembly.Global;
   readonly stopped: WebAssembly.Global;
   prepare(): void;
+  foldCrc(from: number, to: number, previous: number): number;
   beginDeflate(): void;
   deflate(low: number, from: number, to: number, target: number, final: number): number;
   snappy(from: number, to: number, target: number): number;
@@ -56,6 +59,8 @@ const PAGE_BYTES = 65_536;
 const PAGES = 25;
 /** Instances that are kept for the next who asks: as many as outputs usually are. */
 const KEPT = 4;
+/** Pieces of fewer bytes are not worth folding; below four they can't be. */
+const FOLD_FROM_BYTES = 16_384;
 
 /** Why rows were left: there is none left; no room in the window; over the limit; not a thing for the kernel. */
 export type Stopped = "done" | "room" | "limit" | "slow";
@@ -163,6 +168,14 @@ export class Kernel {
     bytes.copy(this.#bytes, this.#piece + this.length, from, from + length);
     this.length += length;
     return from + length;
+  }
+
+  /** @returns the CRC-32 of the piece behind bytes of which it is `previous`. What `deflate` returned is invalid then. */
+  crc(previous: number): number {
+    if (this.length < FOLD_FROM_BYTES) return crc32(this.piece(), previous);
+    const { CRC_REST, foldCrc } = this.#exports;
+    const rest = foldCrc(this.#piece, this.#piece + this.length, previous);
+    return crc32(this.#bytes.subarray(CRC_REST.value, CRC_REST.value + rest), 0xffff_ffff);
   }
 
   /** Ends the piece: raw deflate of it, all of the stream when `final`. Borrowed: valid until the next call. */

@@ -2,9 +2,10 @@
  * What each kernel costs beside its twin, in CPU time on one core: `npm run bench:micro`.
  * The least of several rounds counts, since whatever disturbs a round only adds to it.
  */
-import { gzipSync } from "node:zlib";
+import { crc32, gzipSync } from "node:zlib";
 import { compress as compressSnappyJs } from "snappyjs";
 import { Rows } from "../../agent/batch.ts";
+import { type Kernel, takeKernel } from "../../agent/kernel/kernel.ts";
 import { Scanner } from "../../agent/parse/scanner.ts";
 import type { Origin } from "../../agent/pods/origin.ts";
 import { JsonFormat } from "../../agent/process/json.ts";
@@ -195,3 +196,17 @@ for (const [what, parts] of [
     each((body) => compressSnappyJs(body)),
   );
 }
+
+const kernel = takeKernel() as Kernel;
+kernel.begin();
+kernel.write(log, 0, log.length);
+const piece = kernel.piece();
+console.log("one piece of 256 KiB again and again; figures per byte of it");
+for (const [name, sum] of [
+  ["crc32, kernel", () => kernel.crc(1)],
+  ["crc32, twin: node:zlib", () => crc32(piece, 1)],
+] as const)
+  measure(name, piece.length * CHUNKS, () => {
+    for (let i = 0; i < CHUNKS; i++) sum();
+    return 0;
+  });

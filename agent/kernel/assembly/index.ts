@@ -2,6 +2,7 @@
 import { prepareDeflate } from "./deflate";
 import { prepareEncode } from "./encode";
 
+export { CRC_REST, foldCrc } from "./crc";
 export { beginDeflate, deflate, moveDown } from "./deflate";
 export { encodedTo, encodeRows, stopped } from "./encode";
 export { ENTRIES, encodeEntries, RUNS_BYTES } from "./entries";

@@ -44,7 +44,7 @@ export const HISTORY_BYTES: u32 = 0x8000;
 export const PIECE_BYTES: u32 = 0x40000;
 export const WINDOW_PIECE: u32 = WINDOW + HISTORY_BYTES;
 
-/** Compressed bytes; noise grows a little. */
+/** Compressed bytes; noise grows a little. Before there are any: where a CRC is folded (crc.ts). */
 export const OUTPUT: u32 = WINDOW + HISTORY_BYTES + PIECE_BYTES + 0x40;
 export const OUTPUT_BYTES: u32 = PIECE_BYTES + (PIECE_BYTES >> 4) + 0x400;
 
