@@ -40,7 +40,7 @@ export class Stream {
 }
 
 /** Bytes of late, as a bucket that runs out at a rate. */
-export class Recent {
+class Recent {
   #bytes = 0;
   #at = 0;
 

@@ -18,12 +18,17 @@ export const TABLES_BYTES: u32 = 0x8000;
 export const SPREADS: u32 = TABLES + TABLES_BYTES;
 export const SPREADS_BYTES: u32 = 0x1000;
 
-/** Sequences of a block: u32 literals, u32 match. */
+/** Sequences of a block, u64: literals, distance - 1 << 16, length - 3 << 32, the distance's symbol << 40. */
 export const SEQUENCES: u32 = SPREADS + SPREADS_BYTES;
 export const MAX_SEQUENCES: u32 = 0x4000;
 
+/** The literals of a block, one behind the other. */
+export const LITERAL_BYTES: u32 = SEQUENCES + MAX_SEQUENCES * 8 + 0x40;
+/** Symbols in a block, at most: fewer than what a frequency may be. */
+export const MAX_SYMBOLS: u32 = 0xc000;
+
 /** What a row is made of (encode.ts): operations, then the bytes they copy. */
-export const PROGRAM: u32 = SEQUENCES + MAX_SEQUENCES * 8 + 0x40;
+export const PROGRAM: u32 = LITERAL_BYTES + MAX_SYMBOLS + 0x40;
 export const PROGRAM_BYTES: u32 = 0x8000;
 
 /** Columns of at most this many rows, one after the other; the widest first, so that all are aligned. */
