@@ -32,16 +32,13 @@ export const { fetch } = globalThis;`,
     }));
     // Extended by a class that nobody uses, as soon as its module is loaded.
     onLoad({ filter: /./, namespace: "none" }, () => ({ contents: "exports.ObjectSerializer = class {};" }));
-    onResolve(
-      { filter: /^\./ },
-      async ({ path, importer, resolveDir, kind, pluginData }) => {
-        const within = WITHIN.test(importer);
-        if (pluginData === leaveOutUnused || (path.startsWith(".") && !within)) return undefined;
-        const found = await resolve(path, { importer, resolveDir, kind, pluginData: leaveOutUnused });
-        if (GENERATED.test(found.path) && !GENERATED.test(importer)) return { path: "none", namespace: "none" };
-        return { ...found, sideEffects: false };
-      },
-    );
+    onResolve({ filter: /^\./ }, async ({ path, importer, resolveDir, kind, pluginData }) => {
+      const within = WITHIN.test(importer);
+      if (pluginData === leaveOutUnused || (path.startsWith(".") && !within)) return undefined;
+      const found = await resolve(path, { importer, resolveDir, kind, pluginData: leaveOutUnused });
+      if (GENERATED.test(found.path) && !GENERATED.test(importer)) return { path: "none", namespace: "none" };
+      return { ...found, sideEffects: false };
+    });
   },
 };
 

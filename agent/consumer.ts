@@ -70,6 +70,9 @@ export interface ConsumerEvents {
 // A turn takes about a millisecond; timers and sockets get theirs after this long at the latest.
 const SLICE_MS = 5;
 const TICK_MS = 250;
+// What comes with time alone is asked for at each tick; else a tick is a safety net, and to wake up for it four times a
+// second is a fifth of what an idle agent costs.
+const REST_MS = 2000;
 /** Compressed files that are unpacked at once: each takes some 50 KB. */
 const MAX_UNPACKING = 16;
 
@@ -94,6 +97,8 @@ export class Consumer implements Holder {
   readonly #ready = new Turns<Cursor>();
   /** Cursors whose pod is still being looked up. */
   readonly #unsettled = new Set<Cursor>();
+  /** Cursors with an unfinished message, or rows that a processor holds: time may bring them on. */
+  readonly #open = new Set<Cursor>();
   /** What the processors of cursors that are gone counted. */
   readonly #processed = new Map<string, number>();
   readonly #counted = { criErrors: 0, dockerErrors: 0, unknownErrors: 0, truncated: 0 };
@@ -105,6 +110,9 @@ export class Consumer implements Holder {
   readonly #losses: Losses;
   #wake: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Milliseconds that the timer was set to. */
+  #restMs = Number.POSITIVE_INFINITY;
+  #ticks = 0;
   #stopping = false;
   #stopped: Promise<void> = Promise.resolve();
   /** Monotonic milliseconds when a byte last moved in or out. */
@@ -144,14 +152,14 @@ export class Consumer implements Holder {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    this.#schedule();
     this.#stopped = this.#run();
   }
 
   /** Stops reading. What was read is still settled while the lane lives. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     this.#deafen();
     this.#signal();
     await this.#stopped;
@@ -206,6 +214,7 @@ export class Consumer implements Holder {
     const cursor = this.cursors.get(chain);
     if (cursor === undefined) return;
     this.cursors.delete(chain);
+    this.#open.delete(cursor);
     cursor.close();
     this.#free(this.#convoys?.left(cursor.pace));
     add(this.#counted, cursor.scanner.counts);
@@ -270,11 +279,11 @@ export class Consumer implements Holder {
       if (this.cursors.get(cursor.chain) !== cursor) continue;
       const log = cursor.file?.log ?? cursor.chain.files[0]?.log;
       if (log !== undefined && !this.#origins.settled(log)) {
-        this.#unsettled.add(cursor);
+        this.#putOff(cursor);
         continue;
       }
       if (cursor.chain.isPacked(cursor.file) && !cursor.unpacking && this.#unpacking() >= MAX_UNPACKING) {
-        this.#unsettled.add(cursor);
+        this.#putOff(cursor);
         continue;
       }
       while (!this.budget.fits(CHUNK_BYTES)) {
@@ -319,7 +328,7 @@ export class Consumer implements Holder {
           { output: this.name, path: cursor.file?.path, error: errorText(error) },
           "reading a log file failed; it is tried again",
         );
-      this.#unsettled.add(cursor);
+      this.#putOff(cursor);
       this.#free(this.#convoys?.left(cursor.pace));
       return;
     }
@@ -334,6 +343,12 @@ export class Consumer implements Holder {
       if (this.#convoys?.park(cursor.pace) !== true) this.wake(cursor.chain);
       this.#free(this.#convoys?.moved(cursor.pace));
     }
+  }
+
+  /** It is taken up again at the next tick. */
+  #putOff(cursor: Cursor): void {
+    this.#unsettled.add(cursor);
+    this.#schedule();
   }
 
   /** Puts it into the convoy of what its pod is by now. */
@@ -377,6 +392,11 @@ export class Consumer implements Holder {
     const { held, excess } = pendingOf(cursor);
     this.budget.take(consumed + before.excess - excess);
     this.budget.hold(held - before.held);
+    if (!cursor.isOpen) this.#open.delete(cursor);
+    else if (this.cursors.get(cursor.chain) === cursor) {
+      this.#open.add(cursor);
+      this.#schedule();
+    }
   }
 
   /** Hands what was read to the lane, under a span that holds the checkpoint back until it is settled. */
@@ -407,6 +427,22 @@ export class Consumer implements Holder {
     }
   }
 
+  /** Sees to it that a tick comes, and soon where time brings something on. */
+  #schedule(): void {
+    const { maxBacklog } = this.#options;
+    const isTimed = this.#open.size > 0 || this.#unsettled.size > 0 || !("bytes" in maxBacklog) || maxBacklog.bytes > 0;
+    const restMs = isTimed ? TICK_MS : REST_MS;
+    if (restMs >= this.#restMs || this.#stopping) return;
+    clearTimeout(this.#timer);
+    this.#restMs = restMs;
+    this.#timer = setTimeout(() => {
+      this.#restMs = Number.POSITIVE_INFINITY;
+      this.#ticks += restMs / TICK_MS;
+      this.#tick();
+      this.#schedule();
+    }, restMs);
+  }
+
   #tick(): void {
     this.retryUnsettled();
     try {
@@ -416,12 +452,15 @@ export class Consumer implements Holder {
       if (errorCode(error) === "") throw error;
     }
     const now = this.#clock.monotonic();
-    for (const cursor of this.cursors.values()) {
+    for (const cursor of this.#open) {
       if (cursor.queued) continue;
       if (cursor.overdue(now, this.#options.partialTimeout)) this.#giveUp(cursor, false);
       // The last look may have found more.
       else this.wake(cursor.chain);
     }
+    if (this.#ticks < REST_MS / TICK_MS) return;
+    this.#ticks = 0;
+    for (const chain of this.cursors.keys()) this.wake(chain);
   }
 
   #commit(cursor: Cursor, position: Position): void {
@@ -442,6 +481,7 @@ export class Consumer implements Holder {
 
   #finish(cursor: Cursor): void {
     if (!cursor.acks.idle || !this.cursors.delete(cursor.chain)) return;
+    this.#open.delete(cursor);
     cursor.close();
     this.#free(this.#convoys?.left(cursor.pace));
     add(this.#counted, cursor.scanner.counts);

@@ -145,6 +145,11 @@ export class Cursor {
     return this.scanner.pendingBytes + this.processors.pendingBytes;
   }
 
+  /** Whether something waits for its end, or for its time. */
+  get isOpen(): boolean {
+    return this.scanner.pendingBytes > 0 || this.processors.dueAt < Number.POSITIVE_INFINITY;
+  }
+
   /** Memory in that: bounded, whatever `pendingBytes` is. */
   get heldBytes(): number {
     return this.scanner.heldBytes + this.processors.heldBytes;

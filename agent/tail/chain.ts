@@ -19,9 +19,10 @@ const QUIET_MS = 1000;
 /** A folder whose names change faster than this many looks is taken as it was seen last. */
 const MOST_LOOKS = 5;
 // Kubelet and docker rotate a file because it grew. One that has not for a while is asked by its descriptor alone, which
-// costs half of a look by name; by name too once in LOOK_MS, in case somebody else moved it.
-const CALM_MS = 5000;
-const LOOK_MS = 2000;
+// costs half of a look by name, or not even that where an alarm is set on it; by name too once in LOOK_MS, in case somebody
+// else moved it. A bit less than the time between two sweeps.
+const SILENT_MS = 5000;
+const LOOK_MS = 1900;
 
 /** kubelet keeps 5 files of a container unless told otherwise. */
 const MAX_READ = 64;
@@ -84,11 +85,15 @@ export class Chain {
     for (const segment of this.segments) if (segment.log.path === path) segment.unlinked = true;
   }
 
-  /** Whether nothing has changed since the last look: a chain whose writer is silent, seen by 1 us of fstat. */
-  isUnchanged(now: number): boolean {
+  /** The only file of which more can be expected, when it has not grown for a while and nothing is open about it. */
+  silent(now: number): LogFile | undefined {
     const file = this.#calm;
-    if (file === undefined || now - this.#lookedAt >= LOOK_MS || now - file.grownAt < CALM_MS) return false;
-    return !file.doubted && file.isAsSeen();
+    return file === undefined || file.doubted || now - file.grownAt < SILENT_MS ? undefined : file;
+  }
+
+  /** Whether a silent file was looked at by its name lately, so that asking its descriptor (1 us) will do. */
+  isFresh(now: number): boolean {
+    return now - this.#lookedAt < LOOK_MS;
   }
 
   /**
@@ -105,7 +110,9 @@ export class Chain {
         const stat = statSync(segment.target);
         if (live !== undefined) {
           moved = stat.ino !== live.ino || stat.dev !== live.dev || stat.size < live.size;
-          if (!moved && live.resize(stat.size, now)) changed = true;
+          // Some reader may have seen it grow, but the others have not.
+          if (!moved && (live.resize(stat.size, now) || live.size !== live.told)) changed = true;
+          live.told = live.size;
         }
       } catch (error) {
         // Between kubelet's rename and the runtime's reopen there is no live file.
@@ -126,11 +133,11 @@ export class Chain {
     return changed;
   }
 
-  /** The live file of the only run, when nothing is open about the others. */
+  /** The live file of the newest run, when nothing is open about the others. */
   #only(): LogFile | undefined {
-    const [segment, ...more] = this.segments;
-    const last = this.last;
-    if (segment === undefined || more.length > 0 || segment.unlinked || last === undefined) return undefined;
+    const segment = this.segments.at(-1);
+    const { last } = this;
+    if (segment === undefined || segment.unlinked || last === undefined) return undefined;
     if (last !== this.#live(segment) || last.fingerprint === "") return undefined;
     return this.files.every((file) => file === last || file.left || file.final || file.gone !== "") ? last : undefined;
   }

@@ -1,21 +1,25 @@
 /**
  * Tailer: finds container logs and keeps their chains up to date. chokidar's events wake it early; a periodic sweep of
- * the folders is the truth, and a cheap poll of the live files notices growth and rotation. It reads no log content.
+ * the folders is the truth, and the lookout notices growth and rotation of the live files. It reads no log content.
  */
 import { type FSWatcher, watch } from "chokidar";
 import type { Clock } from "../clock.ts";
 import { errorCode, errorText } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { Alarms } from "./alarms.ts";
 import { Chain } from "./chain.ts";
 import type { Descriptors } from "./descriptors.ts";
-import { Folders } from "./folders.ts";
-import { chainKey, type Refusal, resolveLog } from "./path.ts";
+import { type Entry, Folders } from "./folders.ts";
+import { Lookout } from "./lookout.ts";
+import { chainKey, REFUSALS, type Refusal, resolveLog } from "./path.ts";
 import { Selection, type SourceOptions } from "./selection.ts";
 
-// Growth is seen within POLL_MS, which with the reading leaves room below the 300 ms that are promised. A silent file
-// costs about 1.5 us a look: 1000 of them 0.6 % of a core.
+// Growth is seen within POLL_MS, which with the reading leaves room below the 300 ms that are promised. While alarms are
+// set on all files the next look is the next sweep: of what an agent with few files costs, waking up is the most.
 const POLL_MS = 250;
 const SWEEP_MS = 2000;
+/** Timers may come early by a millisecond. */
+const REST_MS = SWEEP_MS + 5;
 // To follow a link to its end costs 20 us. One that reads as before leads where it led; to be sure, one in so many sweeps
 // follows them all.
 const FOLLOW_SWEEPS = 15;
@@ -51,7 +55,12 @@ export class Tailer {
     // The folder appears with the first pod.
     if (errorCode(error) !== "ENOENT") this.#refuse(base, "unreadable", errorText(error));
   });
+  readonly #lookout: Lookout;
+  /** Nothing can come that an alarm would not tell. */
+  #resting = false;
   #sweeps = 0;
+  /** What the folders held at the last sweep, if all of it was understood. */
+  #swept: readonly (readonly Entry[])[] = [];
   #watcher: FSWatcher | undefined;
   #timer: NodeJS.Timeout | undefined;
   #sweptAt = Number.NEGATIVE_INFINITY;
@@ -69,11 +78,13 @@ export class Tailer {
     this.#descriptors = descriptors;
     this.#clock = clock;
     this.#log = log;
+    const alarms = new Alarms<Chain>(() => this.#answer(), clock, log);
+    this.#lookout = new Lookout(alarms, (chain) => listener.onChange(chain), clock);
   }
 
   /** Lists everything once, then goes on in the background until `stop`. */
   async start(): Promise<void> {
-    await this.#tick();
+    await this.#tick(true);
     this.#early = false;
     this.#watch();
     this.#schedule();
@@ -84,6 +95,7 @@ export class Tailer {
     await this.#watcher?.close();
     await this.inTurn(async () => {
       this.#selection = new Selection(options);
+      this.#swept = [];
       this.#leave();
       this.#sweptAt = Number.NEGATIVE_INFINITY;
     });
@@ -127,7 +139,7 @@ export class Tailer {
     if (this.#next === undefined) {
       this.#next = this.#turn.then(() => {
         this.#next = undefined;
-        return this.#stopped ? undefined : this.#tick();
+        return this.#stopped ? undefined : this.#tick(true);
       });
       this.#turn = this.#next.then(() => this.#schedule());
     }
@@ -139,6 +151,7 @@ export class Tailer {
     clearTimeout(this.#timer);
     await this.#watcher?.close();
     await this.#turn;
+    this.#lookout.close();
     for (const chain of this.chains.values()) chain.close();
   }
 
@@ -162,6 +175,7 @@ export class Tailer {
   /** Every reader is done with a chain whose files are all gone. */
   forget(chain: Chain): void {
     this.chains.delete(chain.key);
+    this.#lookout.forget(chain);
     for (const [path, of] of this.#troubled) if (of === chain) this.#troubled.delete(path);
     this.#listener.onGone(chain);
     chain.close();
@@ -170,36 +184,54 @@ export class Tailer {
   #schedule(): void {
     if (this.#stopped) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#turn = this.#turn.then(() => this.#tick()).then(() => this.#schedule());
-    }, POLL_MS);
+    this.#timer = setTimeout(
+      () => {
+        this.#turn = this.#turn.then(() => this.#tick(false)).then(() => this.#schedule());
+      },
+      this.#resting ? REST_MS : POLL_MS,
+    );
   }
 
-  async #tick(): Promise<void> {
+  /** Looks at once at what the kernel told of, and goes on at the usual pace. */
+  #answer(): void {
+    this.#turn = this.#turn.then(async () => {
+      await this.#lookout.answer((chain) => this.chains.get(chain.key) === chain);
+      if (!this.#resting) return;
+      this.#resting = false;
+      this.#schedule();
+    });
+  }
+
+  /** @param isAsked somebody wants to know, so that all is looked at. */
+  async #tick(isAsked: boolean): Promise<void> {
     const now = this.#clock.monotonic();
     if (now - this.#sweptAt >= SWEEP_MS) {
       this.#sweptAt = now;
       await this.#sweep(now);
     }
+    let resting = true;
     for (const chain of this.chains.values()) {
       if (this.#stopped) return;
-      if (!chain.isUnchanged(now) && (await chain.poll(now))) this.#listener.onChange(chain);
+      if (!(await this.#lookout.look(chain, now, isAsked))) resting = false;
     }
+    this.#resting = resting;
     this.lookedAt = this.#clock.monotonic();
   }
 
   async #sweep(now: number): Promise<void> {
-    const roots = this.#selection.roots();
     this.complete = true;
     const follow = this.#sweeps++ % FOLLOW_SWEEPS === 0;
+    const found = this.#selection.folders.map(({ base, depth }) => this.#folders.entries(base, depth, follow));
+    if (!follow && found.length === this.#swept.length && found.every((entries, i) => entries === this.#swept[i]))
+      return;
+    const roots = this.#selection.roots();
     const seen = new Set<string>();
     const linked = new Map<string, Chain>();
-    for (const { base, depth } of this.#selection.folders)
-      for (const { path, text } of this.#folders.entries(base, depth, follow)) {
-        if (seen.has(path) || !this.#selection.names(path)) continue;
-        seen.add(path);
-        if (follow || text === "" || this.#links.get(path)?.text !== text) this.#look(path, text, roots, linked);
-      }
+    for (const { path, text } of found.flat()) {
+      if (seen.has(path) || !this.#selection.names(path)) continue;
+      seen.add(path);
+      if (follow || text === "" || this.#links.get(path)?.text !== text) this.#look(path, text, roots, linked);
+    }
     // Only now: links come in no order, and nobody may begin with a container's second run before its first is known.
     for (const chain of linked.values()) await this.#announce(chain, now);
     for (const path of this.#refused.keys()) if (!seen.has(path)) this.#refused.delete(path);
@@ -209,6 +241,7 @@ export class Tailer {
       this.#links.delete(path);
       this.#listener.onChange(chain);
     }
+    this.#swept = this.#refused.size > 0 ? [] : found;
   }
 
   /** Lets go of the logs that the options name no longer; none of them is gone, so none must be read to its end first. */
@@ -267,10 +300,3 @@ export class Tailer {
     this.#log.warn({ path, code }, `not read: ${REFUSALS.unreadable}`);
   }
 }
-
-const REFUSALS: Record<Refusal, string> = {
-  dangling: "the link leads to no file (yet); looked at again at every sweep",
-  outside: "the link leads out of source.roots; add its folder there if that is right",
-  foreign: "not a pod's log",
-  unreadable: "it can't be read; the agent needs to run as root or in the files' group",
-};

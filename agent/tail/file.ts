@@ -31,6 +31,8 @@ export class LogFile implements Generation {
   key = "";
   /** Bytes in the file when last looked at; of a compressed one unknown until it was read, then what was found. */
   size = 0;
+  /** Its size when all readers were last told that it grew. */
+  told = 0;
   /** Monotonic milliseconds of the last growth. */
   grownAt: number;
   /** Milliseconds since 1970 of the last write, as far as was seen. */
@@ -89,9 +91,9 @@ export class LogFile implements Generation {
     return this.#expected ?? 0;
   }
 
-  /** Whether it is open, has a name and is as long as it was. */
-  isAsSeen(): boolean {
-    if (this.#fd < 0) return false;
+  /** Whether it is open, has a name and is as long as all readers know. */
+  isAsTold(): boolean {
+    if (this.#fd < 0 || this.size !== this.told) return false;
     const { size, nlink } = fstatSync(this.#fd);
     return size === this.size && nlink > 0;
   }

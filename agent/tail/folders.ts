@@ -8,7 +8,7 @@ import { join } from "node:path";
 /** Longer than a tick of any file system's clock. */
 const SETTLED_MS = 2500;
 
-interface Entry {
+export interface Entry {
   readonly path: string;
   /** What the link says; "" for what is none or can't be read. */
   readonly text: string;

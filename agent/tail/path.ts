@@ -78,3 +78,11 @@ export function identify(path: string, at: string): ContainerLog | undefined {
 export function chainKey(log: ContainerLog): string {
   return `${log.namespace}_${log.pod}_${log.uid}/${log.container}`;
 }
+
+/** What people are told of them. */
+export const REFUSALS: Record<Refusal, string> = {
+  dangling: "the link leads to no file (yet); looked at again at every sweep",
+  outside: "the link leads out of source.roots; add its folder there if that is right",
+  foreign: "not a pod's log",
+  unreadable: "it can't be read; the agent needs to run as root or in the files' group",
+};
