@@ -18,7 +18,7 @@ import { Selection, type SourceOptions } from "./selection.ts";
 // set on all files the next look is the next sweep: of what an agent with few files costs, waking up is the most.
 const POLL_MS = 250;
 const SWEEP_MS = 2000;
-/** Timers may come early by a millisecond. */
+// Timers may come early by a millisecond.
 const REST_MS = SWEEP_MS + 5;
 // To follow a link to its end costs 20 us. One that reads as before leads where it led; to be sure, one in so many sweeps
 // follows them all.
@@ -184,12 +184,10 @@ export class Tailer {
   #schedule(): void {
     if (this.#stopped) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(
-      () => {
-        this.#turn = this.#turn.then(() => this.#tick(false)).then(() => this.#schedule());
-      },
-      this.#resting ? REST_MS : POLL_MS,
-    );
+    const tick = (): void => {
+      this.#turn = this.#turn.then(() => this.#tick(false)).then(() => this.#schedule());
+    };
+    this.#timer = setTimeout(tick, this.#resting ? REST_MS : POLL_MS);
   }
 
   /** Looks at once at what the kernel told of, and goes on at the usual pace. */
