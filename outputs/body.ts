@@ -7,7 +7,7 @@ import type { Batch } from "../agent/batch.ts";
 import { giveKernel, type Kernel, takeKernel } from "../agent/kernel/kernel.ts";
 import type { RowLayout } from "../agent/kernel/row.ts";
 import type { Compression } from "./gzip.ts";
-import { giveWriter, takeWriter } from "./spare.ts";
+import { giveWriter, takeBody, takeWriter } from "./spare.ts";
 
 /** RFC 1952: deflate, no flags, no time, no hints, system unknown. */
 const GZIP_HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
@@ -76,7 +76,7 @@ class KernelBody implements Body {
       this.#writer.buffer(trailer);
     }
     giveKernel(this.#kernel);
-    const body = Buffer.from(this.#writer.view());
+    const body = takeBody(this.#writer.view());
     giveWriter(this.#writer);
     return body;
   }
@@ -118,7 +118,7 @@ class PlainBody implements Body {
   close(): Buffer {
     const writer = this.#writer;
     const plain = writer.view();
-    const body = this.#compression === "gzip" ? gzipSync(plain, { level: 1 }) : Buffer.from(plain);
+    const body = this.#compression === "gzip" ? gzipSync(plain, { level: 1 }) : takeBody(plain);
     giveWriter(writer);
     return body;
   }

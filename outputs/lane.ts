@@ -20,6 +20,7 @@ import type { ClosedRequest, OpenRequest, Outcome, Output, Rejected } from "./ou
 import { choose, type Part } from "./parts.ts";
 import { Queue } from "./queue.ts";
 import { Sizes } from "./sizes.ts";
+import { giveBody } from "./spare.ts";
 
 export interface LaneOptions {
   /** maxBytes as encoded, before compression; maxWait in milliseconds. */
@@ -338,6 +339,8 @@ export class Lane {
         this.#recovered(pending.closed.bytes);
         this.#ship(pending, undefined);
         this.#putAside(outcome.putAside);
+        // Who has accepted every row has read all of it.
+        giveBody(pending.closed.body);
         return [];
       case "retry":
         if (outcome.alone === true) this.#holdAlone(pending, outcome.reason, outcome.afterMs);

@@ -7,7 +7,7 @@
  */
 
 import { giveKernel, takeKernel } from "../agent/kernel/kernel.ts";
-import { giveWriter, takeWriter } from "./spare.ts";
+import { giveWriter, takeBody, takeWriter } from "./spare.ts";
 
 /** Matches stay within a block, so that two bytes hold every offset. */
 const BLOCK_BYTES = 64 * 1024;
@@ -37,7 +37,7 @@ export function compressSnappy(pieces: readonly Buffer[]): Buffer {
     }
   if (kernel.length > 0) writer.buffer(kernel.snappy());
   giveKernel(kernel);
-  const body = Buffer.from(writer.view());
+  const body = takeBody(writer.view());
   giveWriter(writer);
   return body;
 }
