@@ -146,7 +146,7 @@ export class OpenPush implements OpenRequest {
       const shared = groups.filter((group) => !alone.includes(group));
       return [shared, ...alone.map((group) => [group])]
         .filter(({ length }) => length > 0)
-        .map((together) => ({ closed: this.#push(together), runs: together.flatMap(({ runs }) => runs) }));
+        .map((together) => ({ closed: this.#push(together), runs: runsOf(together) }));
     });
     this.#writers.push(this.#writer);
     return pieces;
@@ -206,6 +206,11 @@ function addRun(group: Group, from: number, to: number): void {
   if (runs.at(-1) === from) runs[runs.length - 1] = to;
   else runs.push(from, to);
   group.rows += to - from;
+}
+
+function runsOf(groups: readonly Group[]): readonly number[] {
+  const [first, ...more] = groups;
+  return more.length === 0 && first !== undefined ? first.runs : groups.flatMap(({ runs }) => runs);
 }
 
 function shareOf({ stream, rows, bytes, oldest, newest }: Group): Share {

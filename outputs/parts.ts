@@ -24,8 +24,8 @@ export function choose(
   for (let i = 0; i < runs.length; i += 2) {
     let row = runs[i] as number;
     const end = runs[i + 1] as number;
-    chosenSizes.set(sizes.subarray(row, end), count);
-    count += end - row;
+    // Runs are short where a container writes to both streams: a view for each was a quarter of all garbage.
+    for (let at = row; at < end; at++) chosenSizes[count++] = sizes[at] as number;
     if (row < first) at = first = 0;
     while (row < end) {
       let part = parts[at] as Part;
