@@ -1,18 +1,21 @@
 /**
- * Snappy's block format; outputs/snappy.ts describes it and is the twin. 823 MB/s of a push to Loki with all cores busy,
- * where places of four bytes each in a table of 128 KiB, for matches of at least four bytes, had 427 and took 2 % more
- * room (`npm run bench:micro`).
+ * Snappy's block format; outputs/snappy.ts describes it and is the twin. 1.2 CPU-seconds for a GB of log, where one loop for
+ * probes and matches, with a loop for each run of single bytes, took 1.5, and places of four bytes each in a table of
+ * 128 KiB, for matches of at least four bytes, 2.6 and 2 % more room (`npm run bench:micro`).
  */
 import { PLACES } from "./layout";
 import { equalBytes } from "./match";
 
 /** Matches stay within a block, so that two bytes hold every offset, and every place within it. */
 const BLOCK_BYTES: u32 = 0x10000;
-/** Shorter ones save little and cost a wrong guess of the processor each: 648 MB/s with four, and 1 % larger. */
-const SHORTEST: u32 = 6;
-const UNUSED_BITS: u64 = 64 - SHORTEST * 8;
+/** Shorter ones save little and cost a wrong guess of the processor each: 7 % slower with six, and 1 % smaller. */
+const SHORTEST: u32 = 8;
 /** Where in the block each hash was seen last, u16: 32 KiB, which stay in the processor's first cache. */
 const PLACES_BITS: u32 = 14;
+
+/** Steps grow by one for so many that found nothing: with twice as many 3 % slower, half a percent smaller. */
+const PATIENCE_BITS: u32 = 4;
+const PATIENT: u32 = 1 << PATIENCE_BITS;
 
 /** Appends the elements of [from, to) at `out`. @returns the end of what was written. */
 export function snappy(from: u32, to: u32, out: u32): u32 {
@@ -31,26 +34,30 @@ function compressBlock(from: u32, to: u32, out: u32): u32 {
   memory.fill(PLACES, 0, 2 << PLACES_BITS);
   let literal = from;
   let at = from + 1;
-  let misses: u32 = 32;
-  while (at + 8 <= to) {
-    const bytes = load<u64>(at) << UNUSED_BITS;
-    const slot = slotOf(bytes);
-    const found = from + <u32>load<u16>(slot);
-    store<u16>(slot, <u16>(at - from));
-    if ((load<u64>(found) << UNUSED_BITS) != bytes) {
-      at += misses++ >> 5;
-      continue;
+  let misses = PATIENT;
+  let found: u32 = 0;
+  const lastProbe = max(to, 8) - 8;
+  for (;;) {
+    while (at <= lastProbe) {
+      const bytes = load<u64>(at);
+      const slot = slotOf(bytes);
+      found = from + <u32>load<u16>(slot);
+      store<u16>(slot, <u16>(at - from));
+      if (load<u64>(found) == bytes) break;
+      at += misses++ >> PATIENCE_BITS;
     }
+    if (at > lastProbe) break;
     const end = at + SHORTEST + equalBytes(found + SHORTEST, at + SHORTEST, to);
     const offset = at - found;
     // What was stepped over may belong to it.
-    while (at > literal && at - offset > from && load<u8>(at - 1) == load<u8>(at - offset - 1)) at--;
+    const unequal = load<u64>(at - 8) ^ load<u64>(found - 8);
+    at -= min<u32>(<u32>clz(unequal) >> 3, min<u32>(at - literal, found - from));
     out = writeLiteral(literal, at, out);
     out = writeCopy(offset, end - at, out);
     at = end;
     literal = at;
-    misses = 32;
-    if (at + 8 <= to) store<u16>(slotOf(load<u64>(at - 1) << UNUSED_BITS), <u16>(at - 1 - from));
+    misses = PATIENT;
+    if (at <= lastProbe) store<u16>(slotOf(load<u64>(at - 1)), <u16>(at - 1 - from));
   }
   return writeLiteral(literal, to, out);
 }
@@ -60,7 +67,10 @@ function writeLiteral(from: u32, to: u32, out: u32): u32 {
   if (size == 0) return out;
   const rest = size - 1;
   if (rest < 60) {
+    // Most are this short: no loop, whose end would have to be guessed.
     store<u8>(out++, <u8>(rest << 2));
+    v128.store(out, v128.load(from));
+    if (size <= 16) return out + size;
   } else if (rest < 256) {
     store<u16>(out, <u16>((60 << 2) | (rest << 8)));
     out += 2;
@@ -85,9 +95,12 @@ function writeCopy(offset: u32, length: u32, out: u32): u32 {
     out = writeLongCopy(offset, size, out);
     length -= size;
   }
-  if (length >= 12 || offset >= 2048) return writeLongCopy(offset, length, out);
-  store<u16>(out, <u16>(((offset >> 8) << 5) | ((length - 4) << 2) | 1 | ((offset & 0xff) << 8)));
-  return out + 2;
+  // Either form is written without a guess of which it is.
+  const isLong = <u32>(length >= 12) | <u32>(offset >= 2048);
+  const long = ((length - 1) << 2) | 2 | (offset << 8);
+  const short = ((offset >> 8) << 5) | ((length - 4) << 2) | 1 | ((offset & 0xff) << 8);
+  store<u32>(out, isLong ? long : short);
+  return out + 2 + isLong;
 }
 
 @inline
