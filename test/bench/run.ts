@@ -3,7 +3,7 @@
  * figure beside what it must be and what was recorded last (recorded.json; `--record` writes it anew). In the same run,
  * `gzip -1` over the same files and the same work in plain JavaScript, so that ratios mean something on any machine.
  *
- *   node test/bench/run.ts [--mb 500] [--files 30] [--seconds 20] [--only TEXT] [--record]
+ *   node test/bench/run.ts [--mb 1000] [--files 30] [--seconds 20] [--only TEXT] [--record]
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ import { Bench, gzipSeconds, plainSeconds } from "./process.ts";
 
 const { values } = parseArgs({
   options: {
-    mb: { type: "string", default: "500" },
+    mb: { type: "string", default: "1000" },
     files: { type: "string", default: "30" },
     seconds: { type: "string", default: "20" },
     only: { type: "string", default: "" },
