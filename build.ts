@@ -78,8 +78,9 @@ const onlyEnglish: Plugin = {
 };
 
 /**
- * Parts of packages that hardly anybody uses load a lot of Node's own: HTTP/2, which a server may ask for by ALPN, when it
- * does; the metrics of a cluster of processes never. That is 4 MB less.
+ * What not every agent needs is loaded by the first who does: HTTP/2, which a server may ask for by ALPN, with what it
+ * takes of Node's own, and the compiler of patterns. That is 1.5 MB less. Never needed are the metrics of a cluster of
+ * processes, and undici's other parser of HTTP, which only an environment variable switches on.
  */
 const loadLate: Plugin = {
   name: "load late",
@@ -89,6 +90,15 @@ const loadLate: Plugin = {
       contents: `module.exports = (...args) => require(${JSON.stringify(join(path, "client-h2.js"))})(...args);`,
       resolveDir: path,
     }));
+    onResolve({ filter: /^re2js$/ }, ({ pluginData }) =>
+      pluginData === loadLate ? undefined : { path: "re2js", namespace: "patterns" },
+    );
+    onLoad({ filter: /./, namespace: "patterns" }, () => ({
+      contents: 'export const RE2JS = new Proxy({}, { get: (_, name) => require("re2js").RE2JS[name] });',
+      resolveDir: import.meta.dirname,
+      pluginData: loadLate,
+    }));
+    onLoad({ filter: /undici\/lib\/milo\/(no-)?simd\.js$/ }, () => ({ contents: "" }));
     onLoad({ filter: /prom-client\/lib\/cluster\.js$/ }, () => ({ contents: "module.exports = class {};" }));
   },
 };

@@ -1,5 +1,5 @@
 /** The part of the configuration's schema that says what becomes of records: conditions (`match`) and processors. */
-import { z } from "zod";
+import * as z from "zod";
 import { SEVERITIES } from "../batch.ts";
 import { SETTINGS } from "../pods/settings.ts";
 import { SEVERITY_NAMES, severityProblem } from "../process/match.ts";

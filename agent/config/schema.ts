@@ -3,7 +3,7 @@
  * out in bytes, durations in milliseconds, templates compiled, secrets as objects that do not show themselves. More than
  * 300 lines, so that every setting is found in one place.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { outputMatch, podSettings, processors } from "./processors.ts";
 import {
   address,

@@ -3,7 +3,7 @@
  * milliseconds) and what its JSON Schema is. Messages say what is allowed; load.ts puts what is wrong before them, as it
  * knows which values must not be shown.
  */
-import { z } from "zod";
+import * as z from "zod";
 import type { Backlog } from "../backlog.ts";
 import { Secret } from "./secret.ts";
 import { parseTemplate, TemplateError } from "./template.ts";

@@ -1,5 +1,5 @@
 /** The schema as a tree that is walked along with a value: which keys it allows where, and how a setting is printed. */
-import { z } from "zod";
+import * as z from "zod";
 import { configSchema } from "./schema.ts";
 import type { SettingMeta } from "./setting.ts";
 

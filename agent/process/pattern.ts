@@ -25,7 +25,8 @@ export class PatternError extends Error {
 /** Instructions of a program: what one new state costs grows with it. */
 const MAX_SIZE = 5000;
 
-const FLAGS: Readonly<Record<string, number>> = { i: RE2JS.CASE_INSENSITIVE, m: RE2JS.MULTILINE };
+// RE2JS is not touched before a pattern is compiled: the bundle loads it then.
+const FLAGS: Readonly<Record<string, () => number>> = { i: () => RE2JS.CASE_INSENSITIVE, m: () => RE2JS.MULTILINE };
 
 export interface Pattern {
   /** As it was written, with slashes and flags. */
@@ -65,7 +66,7 @@ export function parsePattern(text: string): Pattern {
   try {
     engine = RE2JS.compile(
       translate(source),
-      [...flags].reduce((all, flag) => all | (FLAGS[flag] ?? 0), 0),
+      [...flags].reduce((all, flag) => all | (FLAGS[flag]?.() ?? 0), 0),
     );
   } catch (error) {
     throw new PatternError(
