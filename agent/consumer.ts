@@ -11,13 +11,13 @@ import { type Batch, Rows } from "./batch.ts";
 import { Budget } from "./budget.ts";
 import type { Clock } from "./clock.ts";
 import { Convoys } from "./convoy.ts";
-import { Cursor } from "./cursor.ts";
+import { Cursor, type CursorOptions } from "./cursor.ts";
 import { errorCode, errorText } from "./errors.ts";
-import { CHUNK_BYTES } from "./lines.ts";
+import { chunkBytesOf } from "./lines.ts";
 import { type Log, Throttle } from "./log.ts";
 import { Losses } from "./losses.ts";
 import { Pace } from "./pace.ts";
-import type { Scanner, ScannerOptions } from "./parse/scanner.ts";
+import type { Scanner } from "./parse/scanner.ts";
 import type { ContainerLog, Origin } from "./pods/origin.ts";
 import { ProcessorChain, type Steps } from "./process/chain.ts";
 import { restore, save } from "./resume.ts";
@@ -45,10 +45,8 @@ export interface Sink {
   append(batch: Batch, receipt: Receipt): void;
 }
 
-export interface ConsumerOptions extends ScannerOptions {
+export interface ConsumerOptions extends CursorOptions {
   readonly name: string;
-  /** Raw bytes in flight, at most. */
-  readonly memory: number;
   readonly startAt: "beginning" | "end";
   /** Milliseconds after which an unfinished message of a silent container is shipped. */
   readonly partialTimeout: number;
@@ -79,6 +77,7 @@ const MAX_UNPACKING = 16;
 export class Consumer implements Holder {
   readonly name: string;
   readonly budget: Budget;
+  readonly #chunkBytes: number;
   readonly cursors = new Map<Chain, Cursor>();
   readonly #options: ConsumerOptions;
   readonly #origins: Origins;
@@ -133,6 +132,7 @@ export class Consumer implements Holder {
   ) {
     this.name = options.name;
     this.budget = new Budget(options.memory);
+    this.#chunkBytes = chunkBytesOf(options.memory);
     this.#options = options;
     this.#origins = origins;
     this.#routing = routing;
@@ -225,7 +225,7 @@ export class Consumer implements Holder {
     const cursor = this.cursors.get(chain);
     if (cursor === undefined || cursor.queued || !cursor.ready || this.#convoys?.isParked(cursor.pace) === true) return;
     cursor.queued = true;
-    this.#ready.push(cursor, cursor.unreadBytes <= CHUNK_BYTES);
+    this.#ready.push(cursor, cursor.unreadBytes <= this.#chunkBytes);
     this.#signal();
   }
 
@@ -286,7 +286,7 @@ export class Consumer implements Holder {
         this.#putOff(cursor);
         continue;
       }
-      while (!this.budget.fits(CHUNK_BYTES)) {
+      while (!this.budget.fits(this.#chunkBytes)) {
         await Promise.race([
           this.budget.changed(),
           new Promise<void>((resolve) => {

@@ -7,7 +7,7 @@
  */
 import { Acks, type Ahead, type Ledger, type LineTime, type Position } from "./acks.ts";
 import { type Rows, STDERR } from "./batch.ts";
-import { LineReader } from "./lines.ts";
+import { chunkBytesOf, LineReader } from "./lines.ts";
 import type { Pace } from "./pace.ts";
 import { Scanner, type ScannerOptions } from "./parse/scanner.ts";
 import type { Place } from "./place.ts";
@@ -37,12 +37,17 @@ export interface CursorEvents {
 
 type Spot = Omit<Place, "stderr">;
 
+export interface CursorOptions extends ScannerOptions {
+  /** Raw bytes in flight, at most. */
+  readonly memory: number;
+}
+
 export class Cursor {
   readonly chain: Chain;
   readonly acks: Acks;
   readonly scanner: Scanner;
   readonly processors: ProcessorChain;
-  readonly #options: ScannerOptions;
+  readonly #options: CursorOptions;
   readonly #events: CursorEvents;
   #ahead: Ahead | undefined;
   #lines: LineReader | undefined;
@@ -64,7 +69,7 @@ export class Cursor {
   /** @param start where reading begins; undefined: at the chain's first file. */
   constructor(
     chain: Chain,
-    options: ScannerOptions,
+    options: CursorOptions,
     processors: ProcessorChain,
     start: Position | undefined,
     events: CursorEvents,
@@ -409,6 +414,7 @@ export class Cursor {
 
   #linesOf(file: LogFile, offset = this.#starts.get(file) ?? 0): LineReader {
     this.#starts.delete(file);
-    return new LineReader(file, offset, this.scanner, this.#options.maxRecordBytes);
+    const { maxRecordBytes, memory } = this.#options;
+    return new LineReader(file, offset, this.scanner, maxRecordBytes, chunkBytesOf(memory));
   }
 }

@@ -11,15 +11,20 @@ import type { LogFile } from "./tail/file.ts";
 import type { GunzipReader } from "./tail/gunzip.ts";
 import { MARKER_BYTES } from "./tail/identity.ts";
 
+const MAX_CHUNK_BYTES = 256 * 1024;
+const NEWLINE = 0x0a;
+
 /**
  * One read: at most this much in flight for a turn, so that no file keeps the others waiting: some three milliseconds.
- * With 64 KiB the whole way took 15 % more CPU.
+ * With 64 KiB the whole way took 15 % more CPU. @param memory of the output: where it is small, half of that.
  */
-export const CHUNK_BYTES = 256 * 1024;
-const NEWLINE = 0x0a;
+export function chunkBytesOf(memory: number): number {
+  return Math.min(MAX_CHUNK_BYTES, Math.floor(memory / 2));
+}
 
 export class LineReader {
   readonly file: LogFile;
+  readonly #chunkBytes: number;
   readonly #scanner: Scanner;
   readonly #maxLineBytes: number;
   #offset: number;
@@ -41,12 +46,16 @@ export class LineReader {
   /** Why a compressed file ended before its end; "" when it did not. */
   damage = "";
 
-  /** @param offset of the uncompressed file, at the head of a line. @param maxRecordBytes how much of a line is wanted. */
-  constructor(file: LogFile, offset: number, scanner: Scanner, maxRecordBytes: number) {
+  /**
+   * @param offset of the uncompressed file, at the head of a line. @param maxRecordBytes how much of a line is wanted.
+   * @param chunkBytes of one read, at most.
+   */
+  constructor(file: LogFile, offset: number, scanner: Scanner, maxRecordBytes: number, chunkBytes: number) {
     this.file = file;
     this.#offset = offset;
     this.#scanner = scanner;
-    this.#maxLineBytes = maxRecordBytes + CHUNK_BYTES;
+    this.#chunkBytes = chunkBytes;
+    this.#maxLineBytes = maxRecordBytes + chunkBytes;
     file.entered = true;
     this.#remember();
   }
@@ -129,7 +138,7 @@ export class LineReader {
   async #fill(rows: Rows, length: number, offset: number): Promise<number> {
     const { file } = this;
     rows.used = 0;
-    rows.reserve(length + CHUNK_BYTES);
+    rows.reserve(length + this.#chunkBytes);
     if (!file.compressed) return file.read(rows.bytes, 0, length, offset);
     this.#gunzip ??= file.gunzip();
     return this.#gunzip.read(rows.bytes, 0, length, offset);
@@ -138,7 +147,7 @@ export class LineReader {
   /** Reads until the end of at least one line is in sight. @returns raw bytes that became rows or pending parts. */
   async #chunk(rows: Rows, pace: Pace | undefined): Promise<number> {
     const { file } = this;
-    for (let length = CHUNK_BYTES; ; ) {
+    for (let length = this.#chunkBytes; ; ) {
       const from = this.#offset + this.#nuls;
       if (this.#searched >= this.#maxLineBytes) return this.#huge(rows, from, pace);
       const got = await this.#fill(rows, length, from);
@@ -148,7 +157,7 @@ export class LineReader {
         // A crash or a truncation left it; it may be gigabytes long.
         this.#nuls += got;
         this.#searched = 0;
-        length = CHUNK_BYTES;
+        length = this.#chunkBytes;
         await breathe();
         continue;
       }
@@ -196,10 +205,10 @@ export class LineReader {
   /** A line longer than any record may be: only its head is kept, and its end looked for. */
   async #huge(rows: Rows, from: number, pace: Pace | undefined): Promise<number> {
     for (;;) {
-      const got = await this.#fill(rows, CHUNK_BYTES, from + this.#searched);
+      const got = await this.#fill(rows, this.#chunkBytes, from + this.#searched);
       const end = rows.bytes.subarray(0, got).indexOf(NEWLINE);
       this.#searched += end < 0 ? got : end + 1;
-      if (end < 0 && got === CHUNK_BYTES) {
+      if (end < 0 && got === this.#chunkBytes) {
         await breathe();
         continue;
       }

@@ -4,7 +4,7 @@ import { type Batch, DROPPED, STDERR, TRUNCATED, UNPARSED } from "../../agent/ba
 import { type Clock, systemClock } from "../../agent/clock.ts";
 import { Consumer, type ConsumerOptions, type Routing } from "../../agent/consumer.ts";
 import type { Cursor } from "../../agent/cursor.ts";
-import { CHUNK_BYTES } from "../../agent/lines.ts";
+import { chunkBytesOf } from "../../agent/lines.ts";
 import type { ContainerLog, Origin } from "../../agent/pods/origin.ts";
 import { Checkpoints } from "../../agent/tail/checkpoints.ts";
 import { Descriptors } from "../../agent/tail/descriptors.ts";
@@ -173,7 +173,8 @@ export class Reader {
         throw new Error(`reading gets no further: ${[...this.consumer.cursors.values()].map(where).join("; ")}`);
       await new Promise((resolve) => setImmediate(resolve));
       if (turns % 100 === 99) this.consumer.retryUnsettled();
-      quiet = this.consumer.waiting && this.consumer.budget.fits(CHUNK_BYTES) ? 0 : quiet + 1;
+      quiet =
+        this.consumer.waiting && this.consumer.budget.fits(chunkBytesOf(this.consumer.budget.limit)) ? 0 : quiet + 1;
     }
   }
 

@@ -13,7 +13,7 @@ import {
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { CHUNK_BYTES } from "../../../agent/lines.ts";
+import { chunkBytesOf } from "../../../agent/lines.ts";
 import { Descriptors } from "../../../agent/tail/descriptors.ts";
 import { checkHold } from "../../../agent/tail/hold.ts";
 import { criLine, LogNode } from "../../support/node.ts";
@@ -54,7 +54,7 @@ test("copytruncate: what is unread is read from the copy, and then the new lines
   const container = node.container("web");
   container.raw(lines(300));
   const reader = await follow(context, root, { memory: 128 * 1024 }, false);
-  await until(() => !reader.consumer.budget.fits(CHUNK_BYTES), "the budget is full");
+  await until(() => !reader.consumer.budget.fits(chunkBytesOf(128 * 1024)), "the budget is full");
   copyFileSync(container.file, container.stamped());
   truncateSync(container.file, 0);
   container.write("after");
@@ -107,7 +107,7 @@ test("a generation that kubelet deleted while the agent was away counts as lost,
   const container = node.container("web");
   container.raw(lines(300));
   const first = await Reader.start(root, { memory: 128 * 1024 }, false);
-  await until(() => !first.consumer.budget.fits(CHUNK_BYTES), "the budget is full");
+  await until(() => !first.consumer.budget.fits(chunkBytesOf(128 * 1024)), "the budget is full");
   const size = statSync(container.file).size;
   first.records[0]?.settle("shipped");
   const read = first.records[0]?.size ?? 0;
@@ -132,7 +132,7 @@ test("the place in a container that is gone altogether is forgotten, and its unr
   const container = node.container("web");
   container.raw(lines(300));
   const first = await Reader.start(root, { memory: 128 * 1024 }, false);
-  await until(() => !first.consumer.budget.fits(CHUNK_BYTES), "the budget is full");
+  await until(() => !first.consumer.budget.fits(chunkBytesOf(128 * 1024)), "the budget is full");
   for (const record of first.records) record.settle("shipped");
   await first.stop();
   container.delete();
@@ -274,7 +274,7 @@ test("a file that was closed for want of descriptors and is deleted then counts 
   const first = node.container("a");
   first.raw(lines(300));
   const reader = await follow(context, root, { memory: 128 * 1024 }, false, new Descriptors(1));
-  await until(() => !reader.consumer.budget.fits(CHUNK_BYTES), "the budget is full");
+  await until(() => !reader.consumer.budget.fits(chunkBytesOf(128 * 1024)), "the budget is full");
   node.container("b").write("takes the only descriptor");
   await reader.look();
   first.delete();
