@@ -50,7 +50,10 @@ export function restore(
     ({ log, fingerprint }) => log.restart === saved.restart && fingerprint === saved.fingerprint,
   );
   if (file === undefined) {
-    const unread = chain.files.filter(({ fingerprint }) => !saved.done.includes(fingerprint));
+    // An empty one that others follow gets nothing more, and what follows it may have been read.
+    const unread = chain.files.filter(
+      (file) => !saved.done.includes(file.fingerprint) && (file.fingerprint !== "" || file.size > 0 || file === last),
+    );
     // Names go by the clock, which may have been set back: what was read before is not read again.
     const [first] = unread;
     const position: Position | undefined = first && { file: first, offset: 0, time: saved.time };

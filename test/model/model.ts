@@ -29,11 +29,10 @@ export class ModelContainer {
 
   /** A part of a message, or with `end` the last one. */
   write(stream: string, text: string, end: boolean): void {
-    const afterGap = end && this.#gap.delete(stream);
     const message = this.#unfinished.get(stream) ?? written(stream);
     if (message.text === "") this.written.push(message);
     message.text += text;
-    if (afterGap) message.mayBeLost = true;
+    if (end && this.#gap.delete(stream)) message.mayBeLost = true;
     this.#unfinished.set(stream, message);
     this.generations.at(-1)?.push(message);
     if (end) this.#complete(message);
@@ -72,6 +71,7 @@ export class ModelContainer {
   lose(from: number, count: number, readable: boolean): void {
     for (const generation of this.generations.splice(from, count))
       for (const message of generation) {
+        message.mayComeHeadless = true;
         if (readable && this.seen.has(generation)) continue;
         message.mayBeLost = true;
         message.mustBeNoticed = !readable && this.known && from === 0;

@@ -11,10 +11,12 @@ export interface Written {
   mayBeLost: boolean;
   /** The agent must notice that it is missing: what it had read before is gone as well. */
   mustBeNoticed: boolean;
+  /** Its beginning is gone: an agent that crashes and reads again what it had read finds the rest of it only. */
+  mayComeHeadless: boolean;
   /** It follows a line whose whole group a rule drops. */
   mayBeDropped: boolean;
 }
 
 export function written(stream: string): Written {
-  return { stream, text: "", mayBeLost: false, mustBeNoticed: false, mayBeDropped: false };
+  return { stream, text: "", mayBeLost: false, mustBeNoticed: false, mayComeHeadless: false, mayBeDropped: false };
 }
