@@ -232,6 +232,7 @@ export class ApacheFormat extends WebFormat implements Format {
     if (end < 0) return -1;
     const key = from + 2;
     const value = endOfLetters(bytes, key, end) + 1;
+    if (bytes[value - 1] !== SPACE) return -1;
     switch (bytes.toString("latin1", key, Math.min(value - 1, key + 8))) {
       case "client":
         this.text(rows, fields, AT.client, value, end);

@@ -113,6 +113,14 @@ const CASES: readonly [format: Name, name: string, text: string, message: string
     ],
     [
       "apache",
+      "errors with brackets that only look like a client or process",
+      "[Wed Oct 11 14:32:52 2000] [core:error] [client\u00e9 10.0.0.9:4711] text",
+      "[client\u00e9 10.0.0.9:4711] text",
+      "error",
+      '{"time":"Wed Oct 11 14:32:52 2000","module":"core"}',
+    ],
+    [
+      "apache",
       "errors of old, and a level that is unknown",
       "[Wed Oct 11 14:32:52 2000] [trace8] [odd 1] text",
       "[odd 1] text",
