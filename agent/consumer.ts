@@ -65,7 +65,7 @@ export interface ConsumerEvents {
   lost(bytes: number, reason: string): void;
 }
 
-// A turn takes about a millisecond; timers and sockets get theirs after this long at the latest.
+// Timers and sockets get theirs after the turn that goes beyond this; one takes some three milliseconds.
 const SLICE_MS = 5;
 const TICK_MS = 250;
 // What comes with time alone is asked for at each tick; else a tick is a safety net, and to wake up for it four times a
