@@ -358,7 +358,7 @@ export class Cursor {
       if (file.compressed) this.#unreadable(lines);
       return 0;
     }
-    if (!(await lines.continues())) {
+    if (!(await lines.continues(rows))) {
       // It was cut and has grown again since the last look.
       if (await file.isItself()) lines.moveTo(seekAfter(file, this.#options, 0, this.lastTime));
       else file.doubt(lines.offset);

@@ -13,6 +13,10 @@ import { MARKER_BYTES } from "./tail/identity.ts";
 
 const MAX_CHUNK_BYTES = 256 * 1024;
 const NEWLINE = 0x0a;
+/** Of one call of `continues`. */
+const SEEN = Buffer.allocUnsafeSlow(MARKER_BYTES);
+/** The place of a chunk in the rows that were read into last: as a view made for each read it is garbage. */
+let room: Buffer = Buffer.alloc(0);
 
 /**
  * One read: at most this much in flight for a turn, so that no file keeps the others waiting: some three milliseconds.
@@ -39,6 +43,8 @@ export class LineReader {
    */
   readonly #marker = Buffer.allocUnsafeSlow(MARKER_BYTES);
   #markerLength = 0;
+  /** Bytes of the next chunk that are in the rows already; -1: none were read. */
+  #fetched = -1;
   /** The file ended before #offset when the reader began there: it has been cut. */
   #isAstray = false;
   /** A compressed file was read to its end. */
@@ -89,15 +95,21 @@ export class LineReader {
     this.#remember();
   }
 
-  /** Whether the bytes before the offset are still those that were read, and at the head the file is who it was. */
-  async continues(): Promise<boolean> {
+  /**
+   * Whether the bytes before the offset are still those that were read, and at the head the file is who it was. They come
+   * with the chunk that `read` takes next: to read them apart took 3 % of what a node that logs 10 MB/s costs.
+   */
+  async continues(rows: Rows): Promise<boolean> {
     const length = this.#markerLength;
+    this.#fetched = -1;
     if (this.#isAstray) return false;
     if (this.#offset === 0) return this.file.compressed || (await this.file.isItself());
     if (length === 0 || this.file.compressed) return true;
-    const seen = Buffer.allocUnsafe(length);
-    const got = this.file.read(seen, 0, length, this.#offset - length);
-    return got === length && seen.compare(this.#marker, 0, length) === 0;
+    const seen = length === MARKER_BYTES ? SEEN : SEEN.subarray(0, length);
+    const got = this.file.readBoth(seen, this.#room(rows), this.#offset - length) - length;
+    if (got < 0 || seen.compare(this.#marker, 0, length) !== 0) return false;
+    if (this.#nuls === 0) this.#fetched = got;
+    return true;
   }
 
   /**
@@ -135,6 +147,15 @@ export class LineReader {
     }
   }
 
+  /** Where a chunk goes. Borrowed: valid until the next call. */
+  #room(rows: Rows): Buffer {
+    const length = this.#chunkBytes;
+    rows.used = 0;
+    rows.reserve(length * 2);
+    if (room.buffer !== rows.bytes.buffer || room.length !== length) room = rows.bytes.subarray(0, length);
+    return room;
+  }
+
   async #fill(rows: Rows, length: number, offset: number): Promise<number> {
     const { file } = this;
     rows.used = 0;
@@ -150,7 +171,8 @@ export class LineReader {
     for (let length = this.#chunkBytes; ; ) {
       const from = this.#offset + this.#nuls;
       if (this.#searched >= this.#maxLineBytes) return this.#huge(rows, from, pace);
-      const got = await this.#fill(rows, length, from);
+      const got = this.#fetched >= 0 ? this.#fetched : await this.#fill(rows, length, from);
+      this.#fetched = -1;
       const end = rows.bytes.subarray(0, got).lastIndexOf(NEWLINE) + 1;
       if (end > 0) return this.#scan(rows, end, from, false, pace);
       if (got > 0 && isHole(rows.bytes, got)) {

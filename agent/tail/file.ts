@@ -3,7 +3,7 @@
  * until every output has read it, so renaming, compression and deletion take nothing away; when descriptors run short
  * it is closed, and opened again by its name.
  */
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync, readvSync } from "node:fs";
 import type { Generation } from "../batch.ts";
 import { errorCode } from "../errors.ts";
 import type { ContainerLog } from "../pods/origin.ts";
@@ -83,7 +83,7 @@ export class LogFile implements Generation {
   get expectedBytes(): number {
     if (Number.isFinite(this.size)) return this.size;
     try {
-      this.#expected ??= this.#trailer();
+      this.#expected ??= this.uncompressedBytes();
     } catch (error) {
       // Renamed or deleted this moment.
       if (errorCode(error) === "") throw error;
@@ -195,6 +195,11 @@ export class LogFile implements Generation {
     return readSync(this.#opened(), into, at, length, offset);
   }
 
+  /** Fills `first` and then `second` from `offset` on, of a plain file. @returns bytes read, of both. */
+  readBoth(first: Buffer, second: Buffer, offset: number): number {
+    return readvSync(this.#opened(), [first, second], offset);
+  }
+
   /** A hash of the bytes before `offset`, to know the place again; "" where there is none to be had. */
   markerAt(offset: number): string {
     if (this.compressed || this.gone !== "" || offset === 0) return "";
@@ -205,9 +210,10 @@ export class LogFile implements Generation {
 
   /** Of a compressed file: the length of its content modulo 2^32, as its last four bytes have it (RFC 1952). */
   uncompressedBytes(): number {
-    const tail = Buffer.alloc(4);
-    readSync(this.#fd, tail, 0, 4, Math.max(0, fstatSync(this.#fd).size - 4));
-    return tail.readUInt32LE();
+    const fd = this.#opened();
+    const trailer = Buffer.alloc(4);
+    readSync(fd, trailer, 0, 4, Math.max(0, fstatSync(fd).size - 4));
+    return trailer.readUInt32LE();
   }
 
   /** A reader of a compressed file's content, for one consumer. */
@@ -258,14 +264,6 @@ export class LogFile implements Generation {
       this.#descriptors.forget(this);
       throw error;
     }
-  }
-
-  #trailer(): number {
-    const fd = this.#opened();
-    const { size } = fstatSync(fd);
-    const trailer = Buffer.alloc(4);
-    readSync(fd, trailer, 0, 4, Math.max(0, size - 4));
-    return trailer.readUInt32LE();
   }
 
   async #print(): Promise<string> {
