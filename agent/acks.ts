@@ -17,6 +17,8 @@ export interface Position {
   readonly offset: number;
   /** Of the last good line before it: lines without a time get this one, on every reading the same. */
   readonly time: LineTime;
+  /** A hash of the bytes before it, as they were read; where it is not known, what the file holds there counts. */
+  readonly marker?: string | undefined;
   /** Of this stream more is settled: its lines before that place, too. */
   readonly ahead?: Ahead;
 }

@@ -18,7 +18,7 @@ export interface Restored {
 /** @returns undefined while the file is not known yet: it is read from its beginning anyway. */
 export function save(chain: Chain, position: Position): SavedPosition | undefined {
   const { files } = chain;
-  const { file, offset, time } = position;
+  const { file, offset, time, marker = markerOf(file, offset) } = position;
   if (file.fingerprint === "") return undefined;
   const done = files.slice(0, files.indexOf(file)).flatMap(({ fingerprint }) => fingerprint || []);
   return {
@@ -27,7 +27,7 @@ export function save(chain: Chain, position: Position): SavedPosition | undefine
     offset,
     time,
     ...saveAhead(chain, position),
-    marker: markerOf(file, offset),
+    marker,
     size: Number.isFinite(file.size) ? file.size : 0,
     done,
     path: file.path,

@@ -2,7 +2,7 @@
  * Identity by content. A file is known by its first complete line, hashed: CRI and docker put a nanosecond time into
  * it, so no two files of a container share it, and it survives renaming, compression, inode reuse and a reboot.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { ContainerLog } from "../pods/origin.ts";
 
 /**
@@ -20,26 +20,23 @@ const NEWLINE = 0x0a;
  */
 export function fingerprint(head: Buffer, whole: boolean): string {
   const end = head.indexOf(NEWLINE);
-  if (end >= 0) return hash(head.subarray(0, end + 1));
-  if (head.length >= FINGERPRINT_BYTES) return hash(head.subarray(0, FINGERPRINT_BYTES));
-  return whole && head.length > 0 ? hash(head) : "";
+  if (end >= 0) return digest(head.subarray(0, end + 1));
+  if (head.length >= FINGERPRINT_BYTES) return digest(head.subarray(0, FINGERPRINT_BYTES));
+  return whole && head.length > 0 ? digest(head) : "";
 }
 
 /** The stable part of the ids of all records in one file: 96 bits as 16 characters of base64url. */
 export function generationKey(log: ContainerLog, print: string): string {
-  return createHash("sha256")
-    .update(`${log.uid}\n${log.container}\n${log.restart}\n${print}`)
-    .digest("base64url")
-    .slice(0, 16);
+  return hash("sha256", `${log.uid}\n${log.container}\n${log.restart}\n${print}`, "base64url").slice(0, 16);
 }
 
 /** What a checkpoint remembers of the bytes before its offset: of log content itself it holds none. */
 export function marker(bytes: Buffer): string {
-  return bytes.length === 0 ? "" : hash(bytes).slice(0, 11);
+  return bytes.length === 0 ? "" : digest(bytes).slice(0, 11);
 }
 
-function hash(bytes: Buffer): string {
-  return createHash("sha256").update(bytes).digest("base64url").slice(0, 22);
+function digest(bytes: Buffer): string {
+  return hash("sha256", bytes, "base64url").slice(0, 22);
 }
 
 /** Where the first byte that is no NUL stands; `length` when there is none. */
