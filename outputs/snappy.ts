@@ -29,7 +29,7 @@ export function compressSnappy(pieces: readonly Buffer[]): Buffer {
   const writer = takeWriter();
   writer.buffer(head.subarray(0, writeVarint(head, 0, total)));
   kernel.begin();
-  // What the kernel holds is whole blocks, and blocks have nothing to do with each other.
+  // Matches stay within what the kernel holds, so what it makes of each piece stands by itself.
   for (const piece of pieces)
     for (let at = 0; at < piece.length; ) {
       at = kernel.write(piece, at, piece.length);
