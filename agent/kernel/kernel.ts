@@ -153,6 +153,7 @@ export class Kernel {
   /** Begins a new body: what was before has nothing to do with it. */
   begin(): void {
     this.#exports.beginDeflate();
+    this.#layout = undefined;
     this.length = 0;
     this.#history = 0;
   }
@@ -231,7 +232,11 @@ export class Kernel {
       this.length = this.#exports.encodedTo.value - this.#piece;
       if (ends !== undefined) this.#columns.ends(done, this.#piece, ends);
       const stopped = STOPPED[this.#exports.stopped.value] as Stopped;
-      if (stopped !== "done") return { row: at + done, stopped };
+      if (stopped !== "done") {
+        // Where the constants of the row that was taken back were is wrong.
+        this.#layout = undefined;
+        return { row: at + done, stopped };
+      }
       at = end;
     }
     return { row: at, stopped: "done" };
@@ -264,14 +269,14 @@ export class Kernel {
     if (layout === this.#layout) return true;
     const { at: start, bytes: room } = this.#program;
     const parts = layout.map(partsOf);
-    let at = start + (1 + parts.reduce((sum, { length }) => sum + 1 + length * 2, 0)) * 4;
+    let at = start + (1 + parts.reduce((sum, { length }) => sum + 1 + length * 3, 0)) * 4;
     if (at + parts.flat().reduce((sum, { length }) => sum + length, 0) > start + room) return false;
     const words: number[] = [];
     for (const [i, piece] of layout.entries()) {
       words.push(operation(piece));
       for (const part of parts[i] as Buffer[]) {
         part.copy(this.#bytes, at);
-        words.push(at, part.length);
+        words.push(at, part.length, 0);
         at += part.length;
       }
     }

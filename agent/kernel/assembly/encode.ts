@@ -10,25 +10,28 @@ import { PROGRAM, SPREADS } from "./layout";
 import { writeMembers } from "./members";
 import { DIGITS_END, makeDigits } from "./number";
 import { writePayload } from "./payload";
+import { addRepeat, rememberRepeats, takeBackRepeats } from "./repeats";
 
 /** Operations: a word, then its arguments. */
 const END: u32 = 0;
-/** address, length */
+/** address, length, and where it was written last (repeats.ts) */
 const COPY: u32 = 1;
 const MESSAGE: u32 = 2;
-/** address and length for stdout, the same for stderr */
+/** the same for stdout, then for stderr */
 const STREAM: u32 = 3;
 const OFFSET: u32 = 4;
 const TIME: u32 = 5;
 /** Ten digits of seconds, nine of nanoseconds. */
 const STAMP: u32 = 6;
 const FIELDS: u32 = 7;
-/** address and length for each severity */
+/** the same for each severity */
 const SEVERITY: u32 = 8;
 const SEVERITIES: u32 = 10;
+/** Of one constant's three words. */
+export const PART_BYTES: u32 = 12;
 /** The offset with leading zeros. */
 const WIDE_OFFSET: u32 = 9;
-/** addresses and lengths: see payload.ts. */
+/** the same four times: see payload.ts */
 const PAYLOAD: u32 = 10;
 
 /** What a message's 16 bytes, and a number or a time, may take at most. */
@@ -85,6 +88,7 @@ export function encodeRows(rows: u32, input: u32, members: u32, out: u32, room: 
   stopped = 0;
   for (; row < rows; row++) {
     const start = out;
+    rememberRepeats();
     const seconds = load<f64>(SECONDS + (row << 3));
     if (seconds != second && !setSecond(seconds)) {
       stopped = 3;
@@ -97,15 +101,14 @@ export function encodeRows(rows: u32, input: u32, members: u32, out: u32, room: 
       const operation = load<u32>(at);
       if (operation == END) break;
       if (operation == COPY) {
-        out = copy(load<u32>(at + 4), load<u32>(at + 8), out, last);
-        at += 12;
+        out = copyPart(at + 4, out, last);
+        at += 4 + PART_BYTES;
       } else if (operation == MESSAGE) {
         out = escape(input + load<u32>(FROM + (row << 2)), input + load<u32>(TO + (row << 2)), out, last);
         at += 4;
       } else if (operation == STREAM) {
-        const arguments = at + 4 + ((load<u8>(FLAGS + row) & STDERR) << 3);
-        out = copy(load<u32>(arguments), load<u32>(arguments + 4), out, last);
-        at += 20;
+        out = copyPart(at + 4 + (load<u8>(FLAGS + row) & STDERR) * PART_BYTES, out, last);
+        at += 4 + 2 * PART_BYTES;
       } else if (operation == OFFSET) {
         v128.store(out, v128.load(DIGITS_END - offsetLength));
         out += offsetLength;
@@ -126,9 +129,8 @@ export function encodeRows(rows: u32, input: u32, members: u32, out: u32, room: 
         out = writeMembers(members + (load<u32>(FIRST + (row << 2)) << 4), load<u32>(COUNT + (row << 2)), input, out, last);
         at += 4;
       } else if (operation == SEVERITY) {
-        const arguments = at + 4 + (<u32>load<u8>(LEVELS + row) << 3);
-        out = copy(load<u32>(arguments), load<u32>(arguments + 4), out, last);
-        at += 4 + SEVERITIES * 8;
+        out = copyPart(at + 4 + <u32>load<u8>(LEVELS + row) * PART_BYTES, out, last);
+        at += 4 + SEVERITIES * PART_BYTES;
       } else if (operation == WIDE_OFFSET) {
         v128.store(out, i8x16.splat(0x30));
         v128.store(out + 16 - offsetLength, v128.load(DIGITS_END - offsetLength));
@@ -139,7 +141,7 @@ export function encodeRows(rows: u32, input: u32, members: u32, out: u32, room: 
         const to = input + load<u32>(TO + (row << 2));
         const first = members + (load<u32>(FIRST + (row << 2)) << 4);
         out = writePayload(at + 4, from, to, first, load<u32>(COUNT + (row << 2)), input, out, last);
-        at += 36;
+        at += 4 + 4 * PART_BYTES;
       } else {
         v128.store(out, v128.load(STAMP_TEXT));
         v128.store(out + 10, v128.load(NANO_TEXT));
@@ -151,6 +153,7 @@ export function encodeRows(rows: u32, input: u32, members: u32, out: u32, room: 
     if (out > last || (out > limit && !first)) {
       stopped = out > last ? 1 : 2;
       out = start;
+      takeBackRepeats();
       break;
     }
     first = false;
@@ -166,6 +169,14 @@ export function copy(from: u32, length: u32, out: u32, last: u32): u32 {
   const end = out + length;
   if (end > last) return last + 1;
   for (; out < end; out += 16, from += 16) v128.store(out, v128.load(from));
+  return end;
+}
+
+/** A constant, and that it was copied. */
+@inline
+function copyPart(part: u32, out: u32, last: u32): u32 {
+  const end = copy(load<u32>(part), load<u32>(part, 4), out, last);
+  if (end <= last) addRepeat(part, out, end);
   return end;
 }
 

@@ -39,8 +39,12 @@ export const MAX_ROWS: u32 = 0x1000;
 export const MEMBERS: u32 = COLUMNS + MAX_ROWS * 43 + 0x40;
 export const MAX_MEMBERS: u32 = 0x2000;
 
+/** What rows repeat of the rows before them (repeats.ts): three words each. */
+export const REPEATS: u32 = MEMBERS + MAX_MEMBERS * 16 + 0x40;
+export const MAX_REPEATS: u32 = 0x1000;
+
 /** The bytes of a batch. */
-export const INPUT: u32 = MEMBERS + MAX_MEMBERS * 16 + 0x40;
+export const INPUT: u32 = REPEATS + MAX_REPEATS * 12 + 0x40;
 export const INPUT_BYTES: u32 = 0x40000;
 
 /** 32 KiB that were compressed before and may be repeated, then what is to be compressed. */

@@ -5,7 +5,7 @@
  *
  * Takes four constants: what stands before and behind a text, and before and behind JSON.
  */
-import { copy, escape } from "./encode";
+import { copy, escape, PART_BYTES } from "./encode";
 
 // A mark of 0 is one piece, as it is.
 /** Members of an object that has lost some, in runs: braces around and commas between them. */
@@ -16,7 +16,7 @@ const STRING: u32 = 2;
 /** @returns more than `last` for no room. */
 export function writePayload(at: u32, from: u32, to: u32, member: u32, count: u32, input: u32, out: u32, last: u32): u32 {
   const mark = count == 0 ? STRING : load<u32>(member, 4) - load<u32>(member);
-  const constants = mark == STRING ? at : at + 16;
+  const constants = mark == STRING ? at : at + 2 * PART_BYTES;
   out = copy(load<u32>(constants), load<u32>(constants, 4), out, last);
   if (out > last) return out;
   if (count == 0) out = escape(from, to, out, last);
@@ -33,5 +33,5 @@ export function writePayload(at: u32, from: u32, to: u32, member: u32, count: u3
     if (mark == RUNS) store<u8>(out++, 0x7d);
   }
   if (out > last) return out;
-  return copy(load<u32>(constants, 8), load<u32>(constants, 12), out, last);
+  return copy(load<u32>(constants, PART_BYTES), load<u32>(constants, PART_BYTES + 4), out, last);
 }

@@ -13,7 +13,8 @@ import { compress } from "../../../outputs/gzip.ts";
 import { anyRow, batchOf, type Row } from "../../support/batches.ts";
 import { elasticsearchOutput } from "../../support/elasticsearch-output.ts";
 import { requestsOf, withKernels } from "../../support/kernels.ts";
-import { anyPieces, payloadOf, payloads } from "../../support/payloads.ts";
+import { anyPieces, noise, payloadOf, payloads } from "../../support/payloads.ts";
+import { origin } from "../../support/rows.ts";
 
 switchKernels(true);
 
@@ -53,6 +54,20 @@ test("gzip by the kernel: it is at most a tenth larger than what zlib makes of l
   const text = payloads["log text, 5 MB"] as Buffer;
   const twin = withKernels(false, () => compress(text, "gzip")).length;
   assert.ok(compress(text, "gzip").length < twin * 1.1);
+});
+
+test("gzip by the kernel: a block that literals fill up may end just where a long repeat begins", () => {
+  // 49,152 symbols are a block. Nothing is looked for at most places in noise, so that the beginning decides where.
+  const twice = Buffer.concat([noise(64), noise(64)]);
+  for (let before = 0; before < 500; before++) {
+    const payload = Buffer.concat([
+      noise(before, "before"),
+      twice,
+      noise(48_960 - before, "behind"),
+      Buffer.alloc(6000),
+    ]);
+    assert.ok(gunzipSync(compress(payload, "gzip")).equals(payload), `${before} bytes before`);
+  }
 });
 
 for (const schema of ["ecs", "fluentbit"] as const)
@@ -96,6 +111,42 @@ test("what the encoder tells the compressor is true: rows of any kind, mixed wit
       },
     ),
   );
+});
+
+test("what a row repeats of the one before is true across pieces, containers, and rows that were taken back", () => {
+  const output = elasticsearchOutput(["http://127.0.0.1:1"]);
+  const origins = Array.from({ length: 7 }, (_, i) => ({ ...origin, pod: `web-${i}` }));
+  const batches = Array.from({ length: 60 }, (_, container) => {
+    const rows = Array.from({ length: 1 + ((container * 37) % 90) }, (_, i): Row => {
+      const message =
+        i % 40 === 0 ? noise(50_000, `${container} ${i}`).toString("latin1") : `GET /items/${i * container}`;
+      const flags = i % 5 === 0 ? STDERR : 0;
+      return {
+        message,
+        offset: i * 300,
+        seconds: 1_790_000_000 + i,
+        nanos: i * 77,
+        digits: 9,
+        flags,
+        elsewhere: false,
+      };
+    });
+    return batchOf(rows, origins[(container >> 1) % 7]);
+  });
+  const bodies = (maxBytes: number): string[] => {
+    const made: string[] = [];
+    let request = output.open();
+    for (const batch of batches)
+      for (let at = 0; at < batch.rows; ) {
+        at = request.append(batch, at, maxBytes, 1e9);
+        if (at === batch.rows) break;
+        made.push(gunzipSync(request.close().body).toString("latin1"));
+        request = output.open();
+      }
+    return [...made, gunzipSync(request.close().body).toString("latin1")];
+  };
+  for (const maxBytes of [1e9, 400_000, 90_000])
+    assert.ok(bodies(maxBytes).join("\n") === withKernels(false, () => bodies(maxBytes).join("\n")), `${maxBytes}`);
 });
 
 test("a request of many batches is the same by the kernel and by the twin, and decodes", () => {
