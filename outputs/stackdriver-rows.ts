@@ -65,6 +65,8 @@ export class PlainRows {
   #view!: Batch;
   #severity = new Uint8Array(0);
   #pieces = new Fields(0);
+  /** What was read last are rows [readFrom, readTo): one that the kernel could not make makes those behind it come again. */
+  #readFrom = 0;
   #readTo = 0;
   /** Whether `encode` stopped since the next row would end beyond the limit. */
   isOver = false;
@@ -82,7 +84,7 @@ export class PlainRows {
     this.#objects = this.#isUsual ? jsonObjects() : undefined;
     if (this.#objects === undefined) return false;
     this.#batch = batch;
-    this.#readTo = row;
+    this.#readFrom = this.#readTo = row;
     if (this.#severity.length < batch.rows) {
       this.#severity = new Uint8Array(batch.rows);
       this.#pieces = new Fields(batch.rows);
@@ -144,7 +146,10 @@ export class PlainRows {
     this.#pieces.count[row] = 0;
     let said = NONE;
     if (this.#structured && mayBeObject(bytes, start, end)) {
-      if (row >= this.#readTo) this.#readTo = objects.read(this.#batch, row);
+      if (row < this.#readFrom || row >= this.#readTo) {
+        this.#readFrom = row;
+        this.#readTo = objects.read(this.#batch, row);
+      }
       const what = objects.what(row);
       if (what === OBJECT) {
         if (!isSmall(end - start, this.#maxPayload)) return false;

@@ -112,6 +112,20 @@ for (const logName of ["{stream}", "logs", "{severity}"])
       );
     });
 
+test("an object behind a row that is too long for the kernel is one, however far rows were read before", () => {
+  const output = stackdriverOutput("http://127.0.0.1:1", {
+    compression: "none",
+    logName: "{stream}",
+    structured: true,
+  });
+  const rows = rowsOf(
+    ["{}", "\u0001".repeat(129_899), "x".repeat(91_620), "short", "{}", "\u0001".repeat(40_619)],
+    podOrigin,
+  );
+  const requests = (): string[] => requestsOf(output, rows, 4_000_000, 1000, "");
+  assert.ok(requests().join("\n") === withKernels(false, () => requests().join("\n")));
+});
+
 test("what the cluster is called may be known only later: marks are put in by either way alike", () => {
   const output = stackdriverOutput("http://127.0.0.1:1", { compression: "none", location: "" });
   const batch = rowsOf(["text", '{"a":1}', '{"severity":"INFO","b":2}'], podOrigin);
