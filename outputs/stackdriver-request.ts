@@ -17,17 +17,39 @@ const COMMA = Buffer.from(",");
 const MAX_REQUEST_BYTES = 9_500_000;
 /** Writers kept for the next requests. */
 const MAX_SPARE = 4;
-/** Many containers may have a request of their own open at once; larger ones would save next to nothing. */
-const MAX_OWN_BYTES = 1024 * 1024;
+/** More than four reads of a container with a backlog make; larger ones would save next to nothing. */
+const MAX_OWN_BYTES = 2 * 1024 * 1024;
 
 /** Where rows are in the uncompressed body. */
 interface Layout {
   /** Where the first row begins. */
   readonly headEnd: number;
   /** Where each row ends, without the comma behind. */
-  readonly ends: readonly number[];
+  readonly ends: Uint32Array | readonly number[];
   /** How many entries those rows have that do not have one. */
   readonly parts: ReadonlyMap<number, number>;
+}
+
+/** Where rows end. Outside of the heap: as arrays of numbers that live as long as their requests, 12 MB of garbage stood there. */
+class Ends {
+  #all = new Uint32Array(1024);
+  length = 0;
+
+  add(ends: readonly number[]): void {
+    const need = this.length + ends.length;
+    if (need > this.#all.length) {
+      const larger = new Uint32Array(Math.max(need, this.#all.length * 2));
+      larger.set(this.#all);
+      this.#all = larger;
+    }
+    this.#all.set(ends, this.length);
+    this.length = need;
+  }
+
+  /** A copy. */
+  take(): Uint32Array {
+    return this.#all.slice(0, this.length);
+  }
 }
 
 export class EntriesRequest implements OpenRequest {
@@ -37,7 +59,7 @@ export class EntriesRequest implements OpenRequest {
   readonly #isOfOne: boolean;
   readonly #writer: ByteWriter;
   readonly #writers: ByteWriter[];
-  readonly #ends: number[] = [];
+  readonly #ends = new Ends();
   readonly #parts = new Map<number, number>();
   #shared: Shared | undefined;
   #isResolved = true;
@@ -88,7 +110,9 @@ export class EntriesRequest implements OpenRequest {
       if (this.rows >= maxRows) return at;
       const end = isUsual && this.rows > 0 ? plain.endOfRun(at, Math.min(batch.rows, at + maxRows - this.rows)) : at;
       if (end > at) {
-        at = plain.encode(writer, at, end, this.#shared, limit, this.#ends);
+        const ends: number[] = [];
+        at = plain.encode(writer, at, end, this.#shared, limit, ends);
+        this.#ends.add(ends);
         if (at === end) continue;
         // To write the row and take it back would make the writer grow to twice the size of the request.
         if (plain.isOver) return at;
@@ -101,7 +125,7 @@ export class EntriesRequest implements OpenRequest {
         return at;
       }
       if (parts > 1) this.#parts.set(this.rows, parts);
-      this.#ends.push(writer.length);
+      this.#ends.add([writer.length]);
       at++;
     }
     return batch.rows;
@@ -112,7 +136,7 @@ export class EntriesRequest implements OpenRequest {
     const body = this.#writer.view();
     const isResolved = this.#isResolved;
     const sent = isResolved ? compress(body, this.#compression) : Buffer.from(body);
-    const layout = { headEnd: this.#headEnd, ends: this.#ends, parts: this.#parts };
+    const layout = { headEnd: this.#headEnd, ends: this.#ends.take(), parts: this.#parts };
     const bytes = body.length;
     if (this.#writers.length < MAX_SPARE) this.#writers.push(this.#writer);
     return new ClosedEntries(sent, bytes, layout, this.#compression, isResolved);

@@ -51,6 +51,29 @@ test("batches of different keys never share a request", async (context) => {
   assert.deepEqual(backend.sent.toSorted(), [["a"], ["b"]]);
 });
 
+test("where keys are many, the largest of their requests is sent before more are begun, and small ones wait", async (context) => {
+  const backend = new ScriptedOutput(() => ok);
+  const batch = { maxBytes: 1 << 20, maxRecords: 10, maxWait: 3_600_000 };
+  const { lane } = makeLane(context, backend, { ...quick, batch });
+  const add = (namespace: string, length: number): void => {
+    const rows = rowsOf([namespace.repeat(length)]);
+    rows.origin = { ...rows.origin, namespace };
+    lane.append(rows, new Settled());
+  };
+  add("a", 270_000);
+  add("b", 300_000);
+  for (const small of ["c", "d", "e"]) add(small, 200_000);
+  await until(() => backend.stored.length > 0, "the largest is sent");
+  lane.append(rowsOf(["f"]), new Settled());
+  await until(() => backend.stored.length === 2, "the second is sent, too");
+  assert.deepEqual(
+    backend.sent.map(([line]) => line?.[0]),
+    ["b", "a"],
+  );
+  await lane.flush();
+  assert.equal(backend.stored.length, 6);
+});
+
 test("a retry goes on until it is accepted, is told, and the output counts as retrying meanwhile", async (context) => {
   const states: string[] = [];
   const backend: ScriptedOutput = new ScriptedOutput(() => {
