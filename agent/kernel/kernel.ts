@@ -7,7 +7,8 @@ import { crc32 } from "node:zlib";
 import type { Batch } from "../batch.ts";
 import { Columns } from "./columns.ts";
 import { Entries, type EntryLayout, type EntryLimits } from "./entries.ts";
-import type { Piece, RowLayout } from "./row.ts";
+import { Program } from "./program.ts";
+import type { RowLayout } from "./row.ts";
 import { WASM } from "./wasm.ts";
 
 interface Exports {
@@ -109,8 +110,7 @@ export function giveKernel(kernel: Kernel): void {
 export class Kernel {
   readonly #exports: Exports;
   readonly #bytes: Buffer;
-  readonly #words: Uint32Array;
-  readonly #program: { readonly at: number; readonly bytes: number };
+  readonly #program: Program;
   readonly #columns: Columns;
   readonly #historyBytes: number;
   readonly #output: number;
@@ -122,7 +122,6 @@ export class Kernel {
   length = 0;
   /** Bytes before it that may be repeated. */
   #history = 0;
-  #layout: RowLayout | undefined;
   readonly #entries: Entries;
 
   constructor(exports: Exports, memory: ArrayBuffer) {
@@ -131,8 +130,8 @@ export class Kernel {
     const { MEMORY_BYTES, OUTPUT, PIECE_BYTES, PROGRAM, PROGRAM_BYTES, RUNS_BYTES, WINDOW } = this.#exports;
     if (MEMORY_BYTES.value > PAGES * PAGE_BYTES) throw new Error(`kernels need ${MEMORY_BYTES.value} bytes`);
     this.#bytes = Buffer.from(memory);
-    this.#words = new Uint32Array(memory);
-    this.#program = { at: PROGRAM.value, bytes: PROGRAM_BYTES.value };
+    const program = { at: PROGRAM.value, bytes: PROGRAM_BYTES.value };
+    this.#program = new Program(memory, program);
     this.#columns = new Columns(memory, {
       columns: COLUMNS.value,
       rows: MAX_ROWS.value,
@@ -146,14 +145,14 @@ export class Kernel {
     this.#piece = WINDOW.value + HISTORY_BYTES.value;
     this.pieceBytes = PIECE_BYTES.value;
     this.#maxRows = MAX_ROWS.value;
-    this.#entries = new Entries(memory, ENTRIES.value, RUNS_BYTES.value, this.#program, [this.#piece, this.#output]);
+    this.#entries = new Entries(memory, ENTRIES.value, RUNS_BYTES.value, program, [this.#piece, this.#output]);
     this.#exports.prepare();
   }
 
   /** Begins a new body: what was before has nothing to do with it. */
   begin(): void {
     this.#exports.beginDeflate();
-    this.#layout = undefined;
+    this.#program.forget();
     this.length = 0;
     this.#history = 0;
   }
@@ -218,7 +217,7 @@ export class Kernel {
   ): { row: number; stopped: Stopped } {
     let at = row;
     while (at < rows) {
-      const end = this.#load(layout) ? this.#columns.load(batch, at, rows) : at;
+      const end = this.#program.load(layout) ? this.#columns.load(batch, at, rows) : at;
       if (end === at) return { row: at, stopped: "slow" };
       const done = this.#exports.encodeRows(
         end - at,
@@ -234,7 +233,7 @@ export class Kernel {
       const stopped = STOPPED[this.#exports.stopped.value] as Stopped;
       if (stopped !== "done") {
         // Where the constants of the row that was taken back were is wrong.
-        this.#layout = undefined;
+        this.#program.forget();
         return { row: at + done, stopped };
       }
       at = end;
@@ -248,7 +247,7 @@ export class Kernel {
    * @returns what was made. Borrowed: valid until the next call of any kind.
    */
   encodeEntries(batch: Batch, row: number, rows: number, layout: EntryLayout, limits: EntryLimits): Entries {
-    this.#layout = undefined;
+    this.#program.forget();
     const end = this.#entries.load(layout) ? this.#columns.load(batch, row, rows) : row;
     const { room, most, heads, first } = limits;
     const done = this.#exports.encodeEntries(
@@ -263,42 +262,4 @@ export class Kernel {
     this.#entries.rows = done;
     return this.#entries;
   }
-
-  /** Writes the program of a layout, unless it is there. @returns false when it is too large. */
-  #load(layout: RowLayout): boolean {
-    if (layout === this.#layout) return true;
-    const { at: start, bytes: room } = this.#program;
-    const parts = layout.map(partsOf);
-    let at = start + (1 + parts.reduce((sum, { length }) => sum + 1 + length * 3, 0)) * 4;
-    if (at + parts.flat().reduce((sum, { length }) => sum + length, 0) > start + room) return false;
-    const words: number[] = [];
-    for (const [i, piece] of layout.entries()) {
-      words.push(operation(piece));
-      for (const part of parts[i] as Buffer[]) {
-        part.copy(this.#bytes, at);
-        words.push(at, part.length, 0);
-        at += part.length;
-      }
-    }
-    words.push(0);
-    this.#words.set(words, start >> 2);
-    this.#layout = layout;
-    return true;
-  }
-}
-
-const OPERATIONS = { message: 2, offset: 4, time: 5, stamp: 6, fields: 7, wideOffset: 9 };
-
-function operation(piece: Piece): number {
-  if (typeof piece === "string") return OPERATIONS[piece];
-  if (Buffer.isBuffer(piece)) return 1;
-  return "stdout" in piece ? 3 : "severities" in piece ? 8 : 10;
-}
-
-/** Bytes that a piece copies, one way or the other. */
-function partsOf(piece: Piece): readonly Buffer[] {
-  if (typeof piece === "string") return [];
-  if (Buffer.isBuffer(piece)) return [piece];
-  if ("stdout" in piece) return [piece.stdout, piece.stderr];
-  return "severities" in piece ? piece.severities : [...piece.text, ...piece.json];
 }
