@@ -4,6 +4,7 @@
  * apart: Loki answers a push with the outcome of its last stream only, so a refusal of another would go unseen.
  */
 import { type Batch, DROPPED } from "../agent/batch.ts";
+import { Integers } from "./integers.ts";
 import type { Encoding, EntryWriter, StreamBody } from "./loki-encoding.ts";
 import type { Face, Stream, Streams } from "./loki-streams.ts";
 import type { ClosedRequest, OpenRequest, Piece } from "./output.ts";
@@ -29,7 +30,7 @@ interface Group {
   readonly stream: Stream;
   rows: number;
   /** Beginnings and ends of runs of them in the open request. */
-  readonly runs: number[];
+  readonly runs: Integers;
   /** Beginnings and ends of runs of its entries. */
   readonly from: number[];
   readonly to: number[];
@@ -40,12 +41,20 @@ interface Group {
 
 /** Room for the tags and lengths around a stream. */
 const STREAM_BYTES = 16;
+/** Runs that are kept for the next requests. */
+const MAX_FREE_RUNS = 32;
+
+/** What requests leave to the next ones. To make and fill anew a megabyte for each took a third of the encoding's time. */
+export interface Spare {
+  readonly writers: EntryWriter[];
+  readonly runs: Integers[];
+}
 
 export class OpenPush implements OpenRequest {
   readonly #streams: Streams;
   readonly #encoding: Encoding;
   readonly #plan: (share: Share, total: number) => boolean;
-  readonly #writers: EntryWriter[];
+  readonly #spare: Spare;
   readonly #writer: EntryWriter;
   readonly #groups = new Map<Stream, Group>();
   #heads = 0;
@@ -53,20 +62,14 @@ export class OpenPush implements OpenRequest {
 
   /**
    * @param plan told once what each stream gets by this push, of so many bytes in all: whether it must travel apart.
-   * @param writers that are free: one is taken, and given back at the end. To make and fill anew a megabyte for each
-   * request took a third of the encoding's time.
+   * @param spare what is free: some is taken, and given back at the end.
    */
-  constructor(
-    streams: Streams,
-    encoding: Encoding,
-    plan: (share: Share, total: number) => boolean,
-    writers: EntryWriter[],
-  ) {
+  constructor(streams: Streams, encoding: Encoding, plan: (share: Share, total: number) => boolean, spare: Spare) {
     this.#streams = streams;
     this.#encoding = encoding;
     this.#plan = plan;
-    this.#writers = writers;
-    this.#writer = writers.pop() ?? encoding.writer();
+    this.#spare = spare;
+    this.#writer = spare.writers.pop() ?? encoding.writer();
     this.#writer.length = 0;
   }
 
@@ -107,7 +110,8 @@ export class OpenPush implements OpenRequest {
       const { stream } = (faces[which] ?? faces[1 - which]) as Face;
       const group = this.#groups.get(stream) ?? this.#open(stream);
       for (let i = 0; i < runs.length; i += 2)
-        addRun(group, first + (runs[i] as number), first + (runs[i + 1] as number));
+        group.runs.addRun(first + (runs[i] as number), first + (runs[i + 1] as number));
+      group.rows += rows;
       this.rows += rows;
       this.#note(group, from, to, oldest, newest);
     }
@@ -126,7 +130,8 @@ export class OpenPush implements OpenRequest {
     }
     const group = this.#groups.get(stream) ?? this.#open(stream);
     const time = (batch.seconds[row] as number) + (batch.nanos[row] as number) / 1e9;
-    addRun(group, this.rows, ++this.rows);
+    group.runs.addRun(this.rows, ++this.rows);
+    group.rows++;
     this.#note(group, from, writer.length, time, time);
     return true;
   }
@@ -134,7 +139,7 @@ export class OpenPush implements OpenRequest {
   /** All rows as one push, of which only the first tenant's streams are known to arrive: for tests and single rows. */
   close(): PushRequest {
     const push = this.#push([...this.#groups.values()]);
-    this.#writers.push(this.#writer);
+    this.#giveBack();
     return push;
   }
 
@@ -148,8 +153,14 @@ export class OpenPush implements OpenRequest {
         .filter(({ length }) => length > 0)
         .map((together) => ({ closed: this.#push(together), runs: runsOf(together) }));
     });
-    this.#writers.push(this.#writer);
+    this.#giveBack();
     return pieces;
+  }
+
+  #giveBack(): void {
+    const { writers, runs } = this.#spare;
+    writers.push(this.#writer);
+    for (const group of this.#groups.values()) if (runs.length < MAX_FREE_RUNS) runs.push(group.runs);
   }
 
   #encode(batch: Batch, row: number, metadata: Buffer): void {
@@ -171,7 +182,9 @@ export class OpenPush implements OpenRequest {
 
   #open(stream: Stream): Group {
     const bytes = this.#headBytes(stream);
-    const group = { stream, rows: 0, runs: [], from: [], to: [], bytes, oldest: Infinity, newest: -Infinity };
+    const runs = this.#spare.runs.pop() ?? new Integers();
+    runs.length = 0;
+    const group = { stream, rows: 0, runs, from: [], to: [], bytes, oldest: Infinity, newest: -Infinity };
     this.#groups.set(stream, group);
     this.#heads += bytes;
     return group;
@@ -201,16 +214,12 @@ export class OpenPush implements OpenRequest {
 
 const NO_TEXTS: (Buffer | undefined)[] = [];
 
-function addRun(group: Group, from: number, to: number): void {
-  const { runs } = group;
-  if (runs.at(-1) === from) runs[runs.length - 1] = to;
-  else runs.push(from, to);
-  group.rows += to - from;
-}
-
-function runsOf(groups: readonly Group[]): readonly number[] {
+function runsOf(groups: readonly Group[]): Uint32Array {
   const [first, ...more] = groups;
-  return more.length === 0 && first !== undefined ? first.runs : groups.flatMap(({ runs }) => runs);
+  if (more.length === 0 && first !== undefined) return first.runs.view();
+  const all = new Integers();
+  for (const { runs } of groups) all.append(runs.view());
+  return all.view();
 }
 
 function shareOf({ stream, rows, bytes, oldest, newest }: Group): Share {

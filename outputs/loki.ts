@@ -12,11 +12,11 @@ import type { Origin } from "../agent/pods/origin.ts";
 import type { Compression } from "./gzip.ts";
 import { type HttpFailure, type HttpOptions, type HttpReply, HttpTarget } from "./http.ts";
 import { judge, rateLimitBytes } from "./loki-answer.ts";
-import type { DecodedEntry, Encoding, EntryWriter } from "./loki-encoding.ts";
+import type { DecodedEntry, Encoding } from "./loki-encoding.ts";
 import { JsonEncoding } from "./loki-json.ts";
 import { letterOf, restorePush } from "./loki-letter.ts";
 import { ProtobufEncoding } from "./loki-protobuf.ts";
-import { OpenPush, type PushRequest, pickPush, type Share } from "./loki-push.ts";
+import { OpenPush, type PushRequest, pickPush, type Share, type Spare } from "./loki-push.ts";
 import { type StreamOptions, Streams } from "./loki-streams.ts";
 import type { ClosedRequest, OpenRequest, Outcome, Output } from "./output.ts";
 
@@ -49,7 +49,7 @@ export class LokiOutput implements Output {
   readonly #streams: Streams;
   readonly #tenant: StreamOptions["tenant"];
   /** Not in use by any open request. */
-  readonly #writers: EntryWriter[] = [];
+  readonly #spare: Spare = { writers: [], runs: [] };
   /** Of pushes that are refused row by row: each would be taken apart anew for every row. */
   readonly #unpacked = new WeakMap<PushRequest, readonly { labels: string; entry: DecodedEntry }[]>();
   /** How often a push was over a rate. */
@@ -95,7 +95,7 @@ export class LokiOutput implements Output {
 
   open(): OpenRequest {
     const plan = (share: Share, total: number): boolean => this.#plan(share, total);
-    return new OpenPush(this.#streams, this.#encoding, plan, this.#writers);
+    return new OpenPush(this.#streams, this.#encoding, plan, this.#spare);
   }
 
   async send(request: ClosedRequest, signal: AbortSignal): Promise<Outcome> {

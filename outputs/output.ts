@@ -26,8 +26,8 @@ export interface OpenRequest {
 /** Some rows of an open request, as a request of their own. */
 export interface Piece {
   readonly closed: ClosedRequest;
-  /** The rows of `closed` are the open request's rows [runs[0], runs[1]), then [runs[2], runs[3]), and so on. */
-  readonly runs: readonly number[];
+  /** The rows of `closed` are the open request's rows [runs[0], runs[1]), then [runs[2], runs[3]), and so on. Borrowed: valid until the next request is opened. */
+  readonly runs: Uint32Array;
 }
 
 /** A finished body. Immutable; owned by the lane until it is settled. */

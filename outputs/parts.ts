@@ -13,7 +13,7 @@ export interface Part {
 export function choose(
   parts: readonly Part[],
   sizes: Float64Array,
-  runs: readonly number[],
+  runs: ArrayLike<number>,
 ): { parts: readonly Part[]; sizes: Float64Array } {
   const chosen: (Part & { rows: number })[] = [];
   const chosenSizes = new Float64Array(countRows(runs));
@@ -41,7 +41,7 @@ export function choose(
   return { parts: chosen, sizes: chosenSizes };
 }
 
-function countRows(runs: readonly number[]): number {
+function countRows(runs: ArrayLike<number>): number {
   let rows = 0;
   for (let i = 0; i < runs.length; i += 2) rows += (runs[i + 1] as number) - (runs[i] as number);
   return rows;

@@ -4,6 +4,7 @@
  */
 import { type Batch, DROPPED } from "../agent/batch.ts";
 import { type Compression, compress, decompress } from "./gzip.ts";
+import { Integers } from "./integers.ts";
 import { ByteWriter } from "./json.ts";
 import type { ClosedRequest, OpenRequest } from "./output.ts";
 import type { ClusterIdentity } from "./stackdriver-cluster.ts";
@@ -30,28 +31,6 @@ interface Layout {
   readonly parts: ReadonlyMap<number, number>;
 }
 
-/** Where rows end. Outside of the heap: as arrays of numbers that live as long as their requests, 12 MB of garbage stood there. */
-class Ends {
-  #all = new Uint32Array(1024);
-  length = 0;
-
-  add(ends: readonly number[]): void {
-    const need = this.length + ends.length;
-    if (need > this.#all.length) {
-      const larger = new Uint32Array(Math.max(need, this.#all.length * 2));
-      larger.set(this.#all);
-      this.#all = larger;
-    }
-    this.#all.set(ends, this.length);
-    this.length = need;
-  }
-
-  /** A copy. */
-  take(): Uint32Array {
-    return this.#all.slice(0, this.length);
-  }
-}
-
 export class EntriesRequest implements OpenRequest {
   readonly #entries: EntryWriter;
   readonly #cluster: ClusterIdentity;
@@ -59,7 +38,7 @@ export class EntriesRequest implements OpenRequest {
   readonly #isOfOne: boolean;
   readonly #writer: ByteWriter;
   readonly #writers: ByteWriter[];
-  readonly #ends = new Ends();
+  readonly #ends = new Integers();
   readonly #parts = new Map<number, number>();
   #shared: Shared | undefined;
   #isResolved = true;
@@ -112,7 +91,7 @@ export class EntriesRequest implements OpenRequest {
       if (end > at) {
         const ends: number[] = [];
         at = plain.encode(writer, at, end, this.#shared, limit, ends);
-        this.#ends.add(ends);
+        this.#ends.append(ends);
         if (at === end) continue;
         // To write the row and take it back would make the writer grow to twice the size of the request.
         if (plain.isOver) return at;
@@ -125,7 +104,7 @@ export class EntriesRequest implements OpenRequest {
         return at;
       }
       if (parts > 1) this.#parts.set(this.rows, parts);
-      this.#ends.add([writer.length]);
+      this.#ends.push(writer.length);
       at++;
     }
     return batch.rows;
@@ -136,7 +115,7 @@ export class EntriesRequest implements OpenRequest {
     const body = this.#writer.view();
     const isResolved = this.#isResolved;
     const sent = isResolved ? compress(body, this.#compression) : Buffer.from(body);
-    const layout = { headEnd: this.#headEnd, ends: this.#ends.take(), parts: this.#parts };
+    const layout = { headEnd: this.#headEnd, ends: this.#ends.copy(), parts: this.#parts };
     const bytes = body.length;
     if (this.#writers.length < MAX_SPARE) this.#writers.push(this.#writer);
     return new ClosedEntries(sent, bytes, layout, this.#compression, isResolved);

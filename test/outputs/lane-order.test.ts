@@ -28,7 +28,7 @@ class SequencedOutput extends ScriptedOutput {
       });
       return [...groups.values()].map((rows) => ({
         closed: this.pick(closed, rows),
-        runs: rows.flatMap((row) => [row, row + 1]),
+        runs: Uint32Array.from(rows.flatMap((row) => [row, row + 1])),
       }));
     };
     return Object.assign(open, { closeApart });
