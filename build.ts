@@ -1,7 +1,7 @@
 /** Makes dist/tailrace.mjs: the one file that the image runs, with all packages and the status page in it. */
 import { chmodSync } from "node:fs";
 import { builtinModules, createRequire } from "node:module";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { build, type Plugin } from "esbuild";
 import { PAGE } from "./agent/admin/page/assets.ts";
 
@@ -77,10 +77,13 @@ const onlyEnglish: Plugin = {
   },
 };
 
+/** Packages that few agents need: for patterns, and for kubeconfigs with a login or a proxy of their own. */
+const LATE = ["re2js", "jsonpath-plus", "openid-client", "socks", "socks-proxy-agent"];
+
 /**
- * What not every agent needs is loaded by the first who does: HTTP/2, which a server may ask for by ALPN, with what it
- * takes of Node's own, and the compiler of patterns. That is 1.5 MB less. Never needed are the metrics of a cluster of
- * processes, and undici's other parser of HTTP, which only an environment variable switches on.
+ * What not every agent needs is loaded by the first who does: also HTTP/2, which a server may ask for by ALPN, with what it
+ * takes of Node's own. That is 2.5 MB less. Never needed are the metrics of a cluster of processes, undici's other parser of
+ * HTTP, which only an environment variable switches on, the traces that prom-client could tell of, and a second parser of YAML.
  */
 const loadLate: Plugin = {
   name: "load late",
@@ -90,16 +93,26 @@ const loadLate: Plugin = {
       contents: `module.exports = (...args) => require(${JSON.stringify(join(path, "client-h2.js"))})(...args);`,
       resolveDir: path,
     }));
-    onResolve({ filter: /^re2js$/ }, ({ pluginData }) =>
-      pluginData === loadLate ? undefined : { path: "re2js", namespace: "patterns" },
+    onResolve({ filter: /^[a-z\d-]+$/ }, ({ path, pluginData }) =>
+      pluginData !== loadLate && LATE.includes(path) ? { path, namespace: "late package" } : undefined,
     );
-    onLoad({ filter: /./, namespace: "patterns" }, () => ({
-      contents: 'export const RE2JS = new Proxy({}, { get: (_, name) => require("re2js").RE2JS[name] });',
-      resolveDir: import.meta.dirname,
+    // What imports it asks this object's prototype for each name as it is used, and before that only for __esModule.
+    onLoad({ filter: /./, namespace: "late package" }, ({ path }) => ({
+      contents: `module.exports = Object.create(new Proxy({}, { get: (_, name) => require(${JSON.stringify(path)})[name] }), { __esModule: { value: true } });`,
+      // From client-node's folder, all of them are found.
+      resolveDir: dirname(CONFIG),
       pluginData: loadLate,
     }));
     onLoad({ filter: /undici\/lib\/milo\/(no-)?simd\.js$/ }, () => ({ contents: "" }));
     onLoad({ filter: /prom-client\/lib\/cluster\.js$/ }, () => ({ contents: "module.exports = class {};" }));
+    const none = "exports.context = { active() {} }; exports.trace = { getSpan() {} };";
+    onResolve({ filter: /^@opentelemetry\/api$/ }, ({ path }) => ({ path, namespace: "traces" }));
+    onLoad({ filter: /./, namespace: "traces" }, () => ({ contents: none }));
+    onResolve({ filter: /^js-yaml$/ }, ({ path }) => ({ path, namespace: "yaml", sideEffects: false }));
+    onLoad({ filter: /./, namespace: "yaml" }, () => ({
+      contents: 'export { parse as load } from "yaml";',
+      resolveDir: import.meta.dirname,
+    }));
   },
 };
 
