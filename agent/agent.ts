@@ -14,7 +14,7 @@ import { AdminServer } from "./admin/server.ts";
 import { containerStatus, type Status } from "./admin/status.ts";
 import { Tap } from "./admin/tap.ts";
 import type { Batch } from "./batch.ts";
-import type { Clock } from "./clock.ts";
+import { type Clock, isoTime } from "./clock.ts";
 import { changeText } from "./config/difference.ts";
 import { formatProblem, type Loaded, type LoadedConfig } from "./config/load.ts";
 import type { Config, OutputConfig } from "./config/schema.ts";
@@ -269,7 +269,7 @@ export class Agent {
       uptimeSeconds: Math.floor((this.#clock.monotonic() - this.#startedAt) / 1000),
       config: {
         hash: this.#loaded.hash,
-        loadedAt: new Date(this.#loadedAt).toISOString(),
+        loadedAt: isoTime(this.#loadedAt),
         error: this.#refused,
         restart: this.#restart,
       },

@@ -13,6 +13,7 @@ import split2 from "split2";
 import { createOutput } from "../outputs/index.ts";
 import type { Output } from "../outputs/output.ts";
 import { type Batch, DROPPED, Rows, SEVERITIES, STDERR, UNPARSED } from "./batch.ts";
+import { isoTime } from "./clock.ts";
 import type { Config } from "./config/schema.ts";
 import { createLog } from "./log.ts";
 import { Scanner } from "./parse/scanner.ts";
@@ -165,7 +166,7 @@ class Explainer {
       (rows.flags[0] as number) & UNPARSED &&
       !/^[0-9]{4}-|^\{"(log|stream|time)"/.test(line.toString("latin1", 0, 10));
     if (plain) {
-      const time = new Date(this.#now * 1000).toISOString();
+      const time = isoTime(this.#now * 1000);
       put(Buffer.concat([Buffer.from(`${time} stdout F `), line]));
     }
     this.#offset += line.length;

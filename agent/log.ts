@@ -3,6 +3,7 @@
  * shipped message above level debug.
  */
 import { pino } from "pino";
+import { isoTime } from "./clock.ts";
 
 export type Level = "debug" | "info" | "warn" | "error";
 type Fields = Readonly<Record<string, unknown>>;
@@ -41,7 +42,7 @@ export function createLog(
     {
       level,
       base: null,
-      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      timestamp: () => `,"time":"${isoTime(Date.now())}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
     terminal ? { write: (line: string) => destination.write(readable(line)) } : destination,

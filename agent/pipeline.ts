@@ -7,7 +7,7 @@ import { Lane } from "../outputs/lane.ts";
 import type { Output } from "../outputs/output.ts";
 import type { OutputStatus } from "./admin/status.ts";
 import type { Tap } from "./admin/tap.ts";
-import type { Clock } from "./clock.ts";
+import { type Clock, isoTime } from "./clock.ts";
 import { type Change, changeText, differences, outputOf } from "./config/difference.ts";
 import type { Config, OutputConfig } from "./config/schema.ts";
 import { Consumer, type Origins } from "./consumer.ts";
@@ -150,7 +150,7 @@ export class Pipeline {
       state,
       pendingBytes: this.consumer.budget.used,
       lastError,
-      nextRetryAt: retryAfterMs > 0 ? new Date(wallMs + retryAfterMs).toISOString() : null,
+      nextRetryAt: retryAfterMs > 0 ? isoTime(wallMs + retryAfterMs) : null,
       suspects: this.#delivered ? [] : this.#suspects,
     };
   }

@@ -1,6 +1,7 @@
 /**
  * ByteWriter: a growing buffer for bodies, with what JSON needs. Bytes in, bytes out: no strings and no objects per row.
  */
+import { isoTime } from "../agent/clock.ts";
 
 /** 0: the byte stands for itself in a JSON string; 1: it becomes \u00XX; else the letter behind the backslash. */
 const ESCAPES = new Uint8Array(256).fill(1, 0, 0x20);
@@ -132,7 +133,7 @@ export class ByteWriter {
   /** Years beyond 9999 are not RFC 3339: they are shown as the last moment that is. */
   #cacheSecond(seconds: number): void {
     const bounded = Math.min(Math.max(seconds, -62_135_596_800), 253_402_300_799);
-    const text = new Date(bounded * 1000).toISOString().slice(0, 19);
+    const text = isoTime(bounded * 1000).slice(0, 19);
     this.#secondText = Buffer.from(text, "latin1");
     this.#second = seconds;
   }

@@ -11,7 +11,7 @@
  */
 import type { Receipt } from "../agent/acks.ts";
 import type { Batch } from "../agent/batch.ts";
-import type { Clock } from "../agent/clock.ts";
+import { type Clock, isoTime } from "../agent/clock.ts";
 import { errorText } from "../agent/errors.ts";
 import { type Log, Throttle } from "../agent/log.ts";
 import { backoffMs } from "./backoff.ts";
@@ -457,7 +457,7 @@ export class Lane {
     try {
       const entry = this.#output.entry(pending.closed, row);
       this.#deadLetter.write({
-        time: new Date(this.#clock.wall()).toISOString(),
+        time: isoTime(this.#clock.wall()),
         type,
         reason,
         key: pending.key,

@@ -4,7 +4,7 @@
  * load on the API server.
  */
 import { createHash } from "node:crypto";
-import type { Clock } from "../clock.ts";
+import { type Clock, isoTime } from "../clock.ts";
 import { errorText } from "../errors.ts";
 import { type Log, Throttle } from "../log.ts";
 import type { Api } from "./api.ts";
@@ -71,7 +71,7 @@ export class EventWriter {
     const message = problems
       .map(({ annotation, message }) => `annotation ${annotation} is ignored: ${message}`)
       .join("; ");
-    const now = new Date(this.#clock.wall()).toISOString();
+    const now = isoTime(this.#clock.wall());
     // The same complaint about the same pod is the same event, which the server then has already.
     const name = createHash("sha256").update(`${uid}\n${message}`).digest("hex").slice(0, 16);
     return {
