@@ -6,6 +6,7 @@ import { formatProblem } from "../config/load.ts";
 import { ConfigWatch } from "../config/watch.ts";
 import { FatalError } from "../errors.ts";
 import { createLog } from "../log.ts";
+import { Trim } from "../trim.ts";
 import { load, type Options, signalled } from "./command.ts";
 
 /**
@@ -37,7 +38,10 @@ export async function run({ config: file }: Options): Promise<number> {
     return 1;
   }
   watch.start();
+  const trim = new Trim();
+  trim.start();
   await stop;
+  trim.stop();
   // A second signal ends at once.
   process.once("SIGTERM", () => process.exit(1));
   process.once("SIGINT", () => process.exit(1));
