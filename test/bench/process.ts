@@ -81,7 +81,7 @@ ${outputs(this.url)}
 `,
     );
     const agent = new Program(["run", "-c", join(root, "config.yaml")], {
-      nodeFlags: ["--max-semi-space-size=2"],
+      nodeFlags: ["--max-semi-space-size=1"],
       // As in the image.
       env: { MALLOC_ARENA_MAX: "1", MALLOC_MMAP_THRESHOLD_: "32768", GCE_METADATA_HOST: `127.0.0.1:${port}` },
     });

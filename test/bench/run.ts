@@ -6,7 +6,7 @@
  * An agent runs for weeks, so a backlog is large enough that what it takes to start and to compile, about a CPU-second, is
  * less than a tenth of any row.
  *
- *   node test/bench/run.ts [--mb 4000] [--files 30] [--seconds 20] [--only TEXT] [--record]
+ *   node test/bench/run.ts [--mb 3000] [--files 30] [--seconds 20] [--only TEXT] [--record]
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ import { Bench, gzipSeconds, plainSeconds } from "./process.ts";
 
 const { values } = parseArgs({
   options: {
-    mb: { type: "string", default: "4000" },
+    mb: { type: "string", default: "3000" },
     files: { type: "string", default: "30" },
     seconds: { type: "string", default: "20" },
     only: { type: "string", default: "" },

@@ -103,7 +103,7 @@ test("a dead backend: memory stays under a limit of 128 MiB while files rotate a
   const { port } = set.elasticsearch;
   await set.elasticsearch.close();
   const container = set.node.container("dead");
-  const program = run(context, set.config, ["--max-old-space-size=64", "--max-semi-space-size=2"]);
+  const program = run(context, set.config, ["--max-old-space-size=64", "--max-semi-space-size=1"]);
   const { metrics } = await program.running();
   let written = 0;
   const begun = Date.now();
