@@ -175,8 +175,8 @@ async function idle(files: number): Promise<string> {
     const { metrics } = await agent.running();
     const started = bench.usage();
     await drained(metrics, total);
-    // Files count as silent after 5 s, and the first calm two seconds end in a collection.
-    const share = await shareOfCore(bench, 12);
+    // Files count as silent after 5 s, the first calm two seconds end in a collection, and V8 makes another 8 s later.
+    const share = await shareOfCore(bench, 25);
     return `${share.toFixed(2)} % of a core, ${bench.usage().rssMb.toFixed(0)} MB, start ${(started.cpu * 1000).toFixed(0)} ms CPU`;
   } finally {
     await bench.close();
