@@ -4,6 +4,7 @@
  */
 import type { Writable } from "node:stream";
 import { type Batch, SEVERITIES, STDERR, TRUNCATED, UNPARSED } from "../agent/batch.ts";
+import { isoTime } from "../agent/clock.ts";
 import { errorText } from "../agent/errors.ts";
 import { printable } from "../agent/terminal.ts";
 import { ecsLine } from "./ecs.ts";
@@ -81,7 +82,7 @@ class Pretty implements LineEncoder {
     const flags = batch.flags[row] as number;
     const paint = (colour: string, text: string): string => (this.#colours ? `${colour}${text}${PLAIN}` : text);
     const time = new Date((batch.seconds[row] as number) * 1000 + (batch.nanos[row] as number) / 1e6);
-    const clock = Number.isNaN(time.getTime()) ? "--:--:--.---" : time.toISOString().slice(11, 23);
+    const clock = Number.isNaN(time.getTime()) ? "--:--:--.---" : isoTime(time.getTime()).slice(11, 23);
     const marks = `${(flags & TRUNCATED) !== 0 ? " [cut]" : ""}${(flags & UNPARSED) !== 0 ? " [unparsed]" : ""}`;
     const severity = SEVERITIES[batch.severity?.[row] ?? 0] ?? "";
     const message = printable(batch.bytes.toString("utf8", batch.from[row], batch.to[row]));

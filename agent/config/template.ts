@@ -3,6 +3,7 @@
  * whoever renders says how values are cleaned, and an empty one becomes `unknown`.
  */
 import { type Batch, SEVERITIES, STDERR } from "../batch.ts";
+import { isoTime } from "../clock.ts";
 import { fieldText } from "../fields.ts";
 import type { Origin } from "../pods/origin.ts";
 import { nearest } from "./nearest.ts";
@@ -54,7 +55,7 @@ const TIMES: Readonly<Record<string, (time: Date) => string>> = {
   "yyyy-MM-dd": (time) => day(time, "-"),
   "yyyy.MM": (time) => day(time, ".").slice(0, 7),
   "yyyy.ww": week,
-  HH: (time) => time.toISOString().slice(11, 13),
+  HH: (time) => isoTime(time.getTime()).slice(11, 13),
 };
 
 const MAPS = { label: "labels", annotation: "annotations", namespaceLabel: "namespaceLabels" } as const;
@@ -165,7 +166,7 @@ function near(name: string): string | undefined {
 }
 
 function day(time: Date, separator: string): string {
-  return time.toISOString().slice(0, 10).replaceAll("-", separator);
+  return isoTime(time.getTime()).slice(0, 10).replaceAll("-", separator);
 }
 
 /** ISO 8601: the week with the year's first Thursday is its first. */

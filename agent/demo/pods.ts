@@ -5,6 +5,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { appendFileSync, mkdirSync, renameSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
+import { isoTime } from "../clock.ts";
 
 const PART_BYTES = 16384;
 const ROTATE_BYTES = 64 * 1024;
@@ -112,7 +113,7 @@ class Writer {
   /** As kubelet does: rename, and the runtime opens a new file. */
   #rotate(): void {
     if (statSync(this.#file).size < ROTATE_BYTES) return;
-    const stamp = new Date().toISOString().replace(/[-:]/g, "").replace("T", "-").slice(0, 15);
+    const stamp = isoTime(Date.now()).replace(/[-:]/g, "").replace("T", "-").slice(0, 15);
     renameSync(this.#file, `${this.#file}.${stamp}`);
     appendFileSync(this.#file, "");
   }
@@ -140,7 +141,7 @@ function dockerLines(stream: Stream, text: string): string {
 
 function now(): string {
   const nanos = String(process.hrtime.bigint() % 1_000_000n).padStart(6, "0");
-  return new Date().toISOString().replace("Z", `${nanos}Z`);
+  return isoTime(Date.now()).replace("Z", `${nanos}Z`);
 }
 
 /** Lays out a node's log folders and writes to them until stopped. */
