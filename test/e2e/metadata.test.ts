@@ -21,6 +21,18 @@ const credential = JSON.stringify({
 const USERS = {
   "a token": { token: TOKEN },
   "a plugin": { exec: { apiVersion: "client.authentication.k8s.io/v1", command: "echo", args: [credential] } },
+  // What reads its answer is not loaded before.
+  "a provider of before": {
+    "auth-provider": {
+      name: "gcp",
+      config: {
+        "cmd-path": "echo",
+        "cmd-args": `'${JSON.stringify({ token: TOKEN, expiry: "2100-01-01T00:00:00Z" })}'`,
+        "token-key": "{.token}",
+        "expiry-key": "{.expiry}",
+      },
+    },
+  },
   "a client's certificate": { "client-certificate": tlsFile("client.pem"), "client-key": tlsFile("client.key") },
 };
 
