@@ -82,7 +82,7 @@ const LATE = ["re2js", "jsonpath-plus", "openid-client", "socks", "socks-proxy-a
 
 /**
  * What not every agent needs is loaded by the first who does: also HTTP/2, which a server may ask for by ALPN, with what it
- * takes of Node's own. That is 2.5 MB less. Never needed are the metrics of a cluster of processes, undici's other parser of
+ * takes of Node's own. That is 2 MB less. Never needed are the metrics of a cluster of processes, undici's other parser of
  * HTTP, which only an environment variable switches on, the traces that prom-client could tell of, and a second parser of YAML.
  */
 const loadLate: Plugin = {

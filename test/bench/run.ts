@@ -4,7 +4,7 @@
  * `gzip -1` over the same files and the same work in plain JavaScript, so that ratios mean something on any machine.
  *
  * An agent runs for weeks, so a backlog is large enough that what it takes to start and to compile, about a CPU-second, is
- * less than a tenth of any row.
+ * less than an eighth of any row.
  *
  *   node test/bench/run.ts [--mb 3000] [--files 30] [--seconds 20] [--only TEXT] [--record]
  */
@@ -175,8 +175,7 @@ async function idle(files: number): Promise<string> {
     const { metrics } = await agent.running();
     const started = bench.usage();
     await drained(metrics, total);
-    // Files count as silent after 5 s, the first calm two seconds end in a collection, and V8 makes another 8 s later.
-    const share = await shareOfCore(bench, 25);
+    const share = await shareOfCore(bench);
     return `${share.toFixed(2)} % of a core, ${bench.usage().rssMb.toFixed(0)} MB, start ${(started.cpu * 1000).toFixed(0)} ms CPU`;
   } finally {
     await bench.close();
@@ -184,8 +183,9 @@ async function idle(files: number): Promise<string> {
 }
 
 /** Percent of a core that the agent takes, once it has settled down. */
-async function shareOfCore(bench: Bench, settleSeconds: number): Promise<number> {
-  await pause(settleSeconds);
+async function shareOfCore(bench: Bench): Promise<number> {
+  // Files count as silent after 5 s, the first calm two seconds end in a collection, and V8 makes another 8 s later.
+  await pause(25);
   const before = bench.usage().cpu;
   await pause(SECONDS);
   return ((bench.usage().cpu - before) / SECONDS) * 100;
