@@ -76,7 +76,7 @@ class KernelBody implements Body {
       this.#writer.buffer(trailer);
     }
     giveKernel(this.#kernel);
-    const body = takeBody(this.#writer.view());
+    const body = takeBody([this.#writer.view()]);
     giveWriter(this.#writer);
     return body;
   }
@@ -118,7 +118,7 @@ class PlainBody implements Body {
   close(): Buffer {
     const writer = this.#writer;
     const plain = writer.view();
-    const body = this.#compression === "gzip" ? gzipSync(plain, { level: 1 }) : takeBody(plain);
+    const body = this.#compression === "gzip" ? gzipSync(plain, { level: 1 }) : takeBody([plain]);
     giveWriter(writer);
     return body;
   }

@@ -2,6 +2,7 @@
 import type { Batch } from "../agent/batch.ts";
 import type { Template } from "../agent/config/template.ts";
 import type { EntryLimits } from "../agent/kernel/entries.ts";
+import type { Portion } from "./snappy.ts";
 
 export type LabelPairs = readonly (readonly [name: string, value: string])[];
 
@@ -19,19 +20,26 @@ export interface EntryWriter {
   view(from: number, to: number): Buffer;
 }
 
-/** Entries that were written together. */
-export interface Together {
-  /** Of stdout, or of both where they are not apart; of stderr. */
-  readonly stream: 0 | 1;
-  /** In the writer. */
+/** Entries that stand in a writer one behind the other. */
+export interface Written {
   readonly from: number;
   readonly to: number;
-  readonly rows: number;
-  /** Beginnings and ends of runs of them among all that were made: 0 is the first. Borrowed: valid until the next call. */
-  readonly runs: Uint32Array;
+  /** How many bytes they are when they are not packed. */
+  readonly bytes: number;
+  /** Compressed by themselves. */
+  readonly packed: boolean;
   /** Seconds since 1970. */
   readonly oldest: number;
   readonly newest: number;
+}
+
+/** Those that were written together. */
+export interface Together extends Written {
+  /** Of stdout, or of both where they are not apart; of stderr. */
+  readonly stream: 0 | 1;
+  readonly rows: number;
+  /** Beginnings and ends of runs of them among all that were made: 0 is the first. Borrowed: valid until the next call. */
+  readonly runs: Uint32Array;
 }
 
 /** A row as it was sent, for the rare times when a request is taken apart. */
@@ -56,7 +64,8 @@ export interface DecodedStream {
 
 export interface StreamBody {
   readonly head: Buffer;
-  readonly entries: readonly Buffer[];
+  /** Packed ones only where `entries` of the same encoding made them. */
+  readonly entries: readonly Portion[];
 }
 
 export interface Encoding<W extends EntryWriter = EntryWriter> {

@@ -101,8 +101,8 @@ export class JsonEncoding implements Encoding<JsonWriter> {
       if (i > 0) write(",");
       body.write(head);
       const last = entries.length - 1;
-      entries.forEach((piece, at) => {
-        body.write(at === last ? piece.subarray(0, piece.length - 1) : piece);
+      entries.forEach(({ bytes }, at) => {
+        body.write(at === last ? bytes.subarray(0, bytes.length - 1) : bytes);
       });
       write("]}");
     });

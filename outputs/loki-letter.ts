@@ -56,7 +56,7 @@ export function restorePush(encoding: Encoding, streams: Streams, entries: reado
     encoding.entry(writer, rows, 0, encoding.metadata(metadata), [], []);
     return { from, to: writer.length };
   });
-  const streamBody = { head: stream.head, entries: ends.map(({ from, to }) => writer.view(from, to)) };
+  const streamBody = { head: stream.head, entries: ends.map(({ from, to }) => ({ bytes: writer.view(from, to) })) };
   const times = together.map(({ time }) => Number(time) / 1e9);
   const [oldest, newest] = [Math.min(...times), Math.max(...times)];
   const bytes = ends.reduce((sum, { from, to }) => sum + to - from, 0);

@@ -23,7 +23,7 @@ import {
   type StreamBody,
   type Together,
 } from "./loki-encoding.ts";
-import { compressSnappy, decompressSnappy } from "./snappy.ts";
+import { compressSnappy, decompressSnappy, type Portion, unpackedBytes } from "./snappy.ts";
 
 const FIRST = 0x0a;
 const SECOND = 0x12;
@@ -35,6 +35,11 @@ const ZERO = 0x30;
 const SHORT_BYTES = 48;
 
 const STREAMS = [0, 1] as const;
+/**
+ * So many entries are packed as they come: they need not be kept whole until the push ends, nor be copied twice. Fewer
+ * find more that is equal among those that come later.
+ */
+const PACK_FROM_BYTES = 16 * 1024;
 
 interface Pair {
   /** Tag, length and text of the name, and the value's tag. */
@@ -158,11 +163,15 @@ export class ProtobufEncoding implements Encoding<ProtobufWriter> {
     const entries = kernel.encodeEntries(batch, row, batch.rows, { metadata, apart, offsetHead }, limits);
     const made = STREAMS.filter((stream) => entries.count(stream) > 0).map((stream): Together => {
       const from = writer.length;
-      writer.append(entries.bytes(stream));
+      const bytes = entries.bytes(stream);
+      const packed = bytes.length >= PACK_FROM_BYTES;
+      writer.append(packed ? kernel.packEntries(stream) : bytes);
       return {
         stream,
         from,
         to: writer.length,
+        bytes: bytes.length,
+        packed,
         rows: entries.count(stream),
         runs: entries.runs(stream),
         oldest: entries.oldest(stream),
@@ -176,13 +185,15 @@ export class ProtobufEncoding implements Encoding<ProtobufWriter> {
   }
 
   pack(streams: readonly StreamBody[]): { body: Buffer; bytes: number } {
-    const pieces: Buffer[] = [];
+    const portions: Portion[] = [];
+    let bytes = 0;
     for (const { head, entries } of streams) {
-      const length = entries.reduce((sum, piece) => sum + piece.length, head.length);
-      pieces.push(start(FIRST, length), head, ...entries);
+      const length = entries.reduce((sum, portion) => sum + unpackedBytes(portion), head.length);
+      const tag = start(FIRST, length);
+      portions.push({ bytes: tag }, { bytes: head }, ...entries);
+      bytes += tag.length + length;
     }
-    const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
-    return { body: compressSnappy(pieces), bytes };
+    return { body: compressSnappy(portions), bytes };
   }
 
   decode(compressed: Buffer): DecodedStream[] {

@@ -5,7 +5,7 @@
  */
 import { type Batch, DROPPED } from "../agent/batch.ts";
 import { Integers } from "./integers.ts";
-import type { Encoding, EntryWriter, StreamBody } from "./loki-encoding.ts";
+import type { Encoding, EntryWriter, StreamBody, Written } from "./loki-encoding.ts";
 import type { Face, Stream, Streams } from "./loki-streams.ts";
 import type { ClosedRequest, OpenRequest, Piece } from "./output.ts";
 
@@ -25,15 +25,22 @@ export interface PushRequest extends ClosedRequest {
   readonly shares: readonly Share[];
 }
 
+/** Entries of one stream that follow each other in the writer, all of them packed or none. */
+interface Stretch {
+  readonly from: number;
+  to: number;
+  /** What they are when they are not packed. */
+  bytes: number;
+  readonly packed: boolean;
+}
+
 /** Rows of one stream in an open request. */
 interface Group {
   readonly stream: Stream;
   rows: number;
   /** Beginnings and ends of runs of them in the open request. */
   readonly runs: Integers;
-  /** Beginnings and ends of runs of its entries. */
-  readonly from: number[];
-  readonly to: number[];
+  readonly stretches: Stretch[];
   bytes: number;
   oldest: number;
   newest: number;
@@ -57,8 +64,9 @@ export class OpenPush implements OpenRequest {
   readonly #spare: Spare;
   readonly #writer: EntryWriter;
   readonly #groups = new Map<Stream, Group>();
-  #heads = 0;
   rows = 0;
+  /** Before they are compressed. */
+  bytes = 0;
 
   /**
    * @param plan told once what each stream gets by this push, of so many bytes in all: whether it must travel apart.
@@ -71,10 +79,6 @@ export class OpenPush implements OpenRequest {
     this.#spare = spare;
     this.#writer = spare.writers.pop() ?? encoding.writer();
     this.#writer.length = 0;
-  }
-
-  get bytes(): number {
-    return this.#writer.length + this.#heads;
   }
 
   append(batch: Batch, row: number, maxBytes: number, maxRows: number): number {
@@ -106,14 +110,14 @@ export class OpenPush implements OpenRequest {
       { room: maxBytes - this.bytes, most: maxRows - this.rows, heads, first: this.rows === 0 },
     );
     const first = this.rows;
-    for (const { stream: which, from, to, rows, runs, oldest, newest } of made) {
+    for (const { stream: which, rows, runs, ...entries } of made) {
       const { stream } = (faces[which] ?? faces[1 - which]) as Face;
       const group = this.#groups.get(stream) ?? this.#open(stream);
       for (let i = 0; i < runs.length; i += 2)
         group.runs.addRun(first + (runs[i] as number), first + (runs[i + 1] as number));
       group.rows += rows;
       this.rows += rows;
-      this.#note(group, from, to, oldest, newest);
+      this.#note(group, entries);
     }
     return next;
   }
@@ -124,7 +128,9 @@ export class OpenPush implements OpenRequest {
     const { stream, metadata } = this.#streams.face(batch, row);
     const from = writer.length;
     this.#encode(batch, row, metadata);
-    if (this.bytes + this.#headBytes(stream) > maxBytes && this.rows > 0) {
+    const to = writer.length;
+    const bytes = to - from;
+    if (this.bytes + bytes + this.#headBytes(stream) > maxBytes && this.rows > 0) {
       writer.length = from;
       return false;
     }
@@ -132,7 +138,7 @@ export class OpenPush implements OpenRequest {
     const time = (batch.seconds[row] as number) + (batch.nanos[row] as number) / 1e9;
     group.runs.addRun(this.rows, ++this.rows);
     group.rows++;
-    this.#note(group, from, writer.length, time, time);
+    this.#note(group, { from, to, bytes, packed: false, oldest: time, newest: time });
     return true;
   }
 
@@ -184,29 +190,32 @@ export class OpenPush implements OpenRequest {
     const bytes = this.#headBytes(stream);
     const runs = this.#spare.runs.pop() ?? new Integers();
     runs.length = 0;
-    const group = { stream, rows: 0, runs, from: [], to: [], bytes, oldest: Infinity, newest: -Infinity };
+    const group = { stream, rows: 0, runs, stretches: [], bytes, oldest: Infinity, newest: -Infinity };
     this.#groups.set(stream, group);
-    this.#heads += bytes;
+    this.bytes += bytes;
     return group;
   }
 
   /** Entries of the stream are in the writer. */
-  #note(group: Group, from: number, end: number, oldest: number, newest: number): void {
-    const { to } = group;
-    if (to.at(-1) === from) to[to.length - 1] = end;
-    else {
-      group.from.push(from);
-      to.push(end);
-    }
-    group.bytes += end - from;
+  #note(group: Group, { from, to, bytes, packed, oldest, newest }: Written): void {
+    const last = group.stretches.at(-1);
+    if (last?.to === from && last.packed === packed) {
+      last.to = to;
+      last.bytes += bytes;
+    } else group.stretches.push({ from, to, bytes, packed });
+    group.bytes += bytes;
+    this.bytes += bytes;
     if (oldest < group.oldest) group.oldest = oldest;
     if (newest > group.newest) group.newest = newest;
   }
 
   #push(groups: readonly Group[]): PushRequest {
-    const streams = groups.map(({ stream, from, to }) => ({
+    const streams = groups.map(({ stream, stretches }) => ({
       head: stream.head,
-      entries: from.map((start, i) => this.#writer.view(start, to[i] as number)),
+      entries: stretches.map(({ from, to, bytes, packed }) => ({
+        bytes: this.#writer.view(from, to),
+        unpacked: packed ? bytes : undefined,
+      })),
     }));
     return closePush(this.#encoding, streams, groups.map(shareOf));
   }
@@ -241,14 +250,14 @@ export function closePush(encoding: Encoding, streams: readonly StreamBody[], sh
 export function pickPush(encoding: Encoding, request: PushRequest, rows: readonly number[]): PushRequest {
   const wanted = new Set(rows);
   const shares: Share[] = [];
-  const streams: { head: Buffer; entries: Buffer[] }[] = [];
+  const streams: StreamBody[] = [];
   let row = 0;
   encoding.decode(request.body).forEach(({ head, entries }, i) => {
     const kept = entries.filter(() => wanted.has(row++));
     const times = kept.map(({ seconds, nanos }) => seconds + nanos / 1e9);
     const stream = request.shares[i]?.stream;
     if (kept.length === 0 || stream === undefined) return;
-    streams.push({ head, entries: kept.map(({ raw }) => raw) });
+    streams.push({ head, entries: kept.map(({ raw }) => ({ bytes: raw })) });
     const oldest = times.reduce((least, time) => Math.min(least, time));
     const newest = times.reduce((most, time) => Math.max(most, time));
     const bytes = kept.reduce((sum, { raw }) => sum + raw.length, 0);

@@ -26,15 +26,16 @@ const rooms = new WeakSet<ArrayBufferLike>();
 const free: ArrayBufferLike[] = [];
 
 /**
- * A copy of the bytes, in room that an earlier body had. To make it anew each time, 1,300 times for a GB of log, had the
- * collector look at the whole heap 23 times, for a tenth of all CPU time.
+ * A copy of the bytes, one piece after the other, in room that an earlier body had. To make it anew each time, 1,300 times
+ * for a GB of log, had the collector look at the whole heap 23 times, for a tenth of all CPU time.
  */
-export function takeBody(bytes: Buffer): Buffer {
-  const { length } = bytes;
+export function takeBody(pieces: readonly Buffer[]): Buffer {
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
   const at = free.findIndex(({ byteLength }) => byteLength >= length);
   const [room = makeRoom(length)] = at < 0 ? [] : free.splice(at, 1);
   const body = Buffer.from(room, 0, length);
-  bytes.copy(body);
+  let to = 0;
+  for (const piece of pieces) to += piece.copy(body, to);
   return body;
 }
 

@@ -87,7 +87,12 @@ export class Entries {
   }
 
   bytes(stream: 0 | 1): Buffer {
-    return this.#bytes.subarray(this.#starts[stream], this.#words[stream * 4]);
+    return this.#bytes.subarray(...this.place(stream));
+  }
+
+  /** Where its bytes begin and end in the kernel's memory. */
+  place(stream: 0 | 1): readonly [from: number, to: number] {
+    return [this.#starts[stream], this.#words[stream * 4] as number];
   }
 
   /** Seconds since 1970. */

@@ -113,6 +113,7 @@ export class Kernel {
   readonly #program: Program;
   readonly #columns: Columns;
   readonly #historyBytes: number;
+  readonly #input: number;
   readonly #output: number;
   /** Where a piece begins, and the most that it may hold. */
   readonly #piece: number;
@@ -141,6 +142,7 @@ export class Kernel {
       inputBytes: INPUT_BYTES.value,
     });
     this.#historyBytes = HISTORY_BYTES.value;
+    this.#input = INPUT.value;
     this.#output = OUTPUT.value;
     this.#piece = WINDOW.value + HISTORY_BYTES.value;
     this.pieceBytes = PIECE_BYTES.value;
@@ -261,5 +263,15 @@ export class Kernel {
     );
     this.#entries.rows = done;
     return this.#entries;
+  }
+
+  /**
+   * Packs the entries that were made last: elements in snappy's block format. Borrowed: valid until the next call of any
+   * kind, but the entries of the other stream stay as they are.
+   */
+  packEntries(stream: 0 | 1): Buffer {
+    // The batch's bytes are in the entries by now, and elements take a few bytes more than their input at most.
+    const end = this.#exports.snappy(...this.#entries.place(stream), this.#input);
+    return this.#bytes.subarray(this.#input, end);
   }
 }

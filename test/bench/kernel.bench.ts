@@ -183,12 +183,12 @@ for (const [what, parts] of [
   measure(
     "snappy, kernel",
     bytes,
-    each((body) => compressSnappy([body])),
+    each((body) => compressSnappy([{ bytes: body }])),
   );
   measure(
     "snappy, twin",
     bytes,
-    each((body) => withKernels(false, () => compressSnappy([body]))),
+    each((body) => withKernels(false, () => compressSnappy([{ bytes: body }]))),
   );
   measure(
     "snappy, snappyjs",
