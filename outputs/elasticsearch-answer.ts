@@ -5,7 +5,8 @@
  * Seen on Elasticsearch 8.19 and 9.5 and OpenSearch 2.19 and 3.6, where the status alone tells nothing: a closed index
  * and a cluster without room for shards are 400 as well.
  */
-import { type HttpFailure, type HttpReply, REPLY_TOO_LARGE, retryAfterMs } from "./http.ts";
+import { REPLY_TOO_LARGE } from "./exchange.ts";
+import { type HttpFailure, type HttpReply, retryAfterMs } from "./http.ts";
 import type { Outcome, Rejected } from "./output.ts";
 
 /** What was asked, as far as it decides what the answer means. */

@@ -8,6 +8,7 @@ import { Secret } from "../agent/config/secret.ts";
 import { errorCode, errorText } from "../agent/errors.ts";
 import { Pool, ProxyAgent } from "../agent/undici.ts";
 import { type AuthOptions, authorization, type SecretValue } from "./auth.ts";
+import { Exchange } from "./exchange.ts";
 
 export interface HttpOptions {
   readonly endpoints: readonly string[];
@@ -85,8 +86,6 @@ interface Endpoint {
 }
 
 const MAX_REPLY_BYTES = 64 * 1024 * 1024;
-/** The code of a failure: the answer is larger than that. */
-export const REPLY_TOO_LARGE = "REPLY_TOO_LARGE";
 /** A kept connection holds on to its address, whatever the name has come to mean. */
 const MAX_CONNECTION_AGE_MS = 300_000;
 const MAX_REST_MS = 30_000;
@@ -209,28 +208,21 @@ export class HttpTarget {
 
   async #attempt(endpoint: Endpoint, request: HttpRequest, signal: AbortSignal): Promise<HttpReply | HttpFailure> {
     const { method, path, headers, body = null } = request;
-    let begun = false;
+    const exchange = new Exchange(signal, MAX_REPLY_BYTES);
     try {
-      const response = await endpoint.dispatcher.request({
-        origin: endpoint.origin,
-        method,
-        path: endpoint.path + path,
-        headers: { ...headers, ...this.#secretHeaders() },
-        body,
-        signal,
-      });
-      begun = true;
-      const chunks: Buffer[] = [];
-      let bytes = 0;
-      for await (const chunk of response.body) {
-        bytes += (chunk as Buffer).length;
-        if (bytes > MAX_REPLY_BYTES)
-          throw Object.assign(new Error("the answer is larger than 64 MiB"), { code: REPLY_TOO_LARGE });
-        chunks.push(chunk as Buffer);
-      }
-      const [first] = chunks;
-      const whole = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks, bytes);
-      return new HttpReply(response.statusCode, response.headers, whole, endpoint.url);
+      signal.throwIfAborted();
+      endpoint.dispatcher.dispatch(
+        {
+          origin: endpoint.origin,
+          method,
+          path: endpoint.path + path,
+          headers: { ...headers, ...this.#secretHeaders() },
+          body,
+        },
+        exchange,
+      );
+      const { status, headers: names, bytes } = await exchange.answer;
+      return new HttpReply(status, names, bytes, endpoint.url);
     } catch (error) {
       const late = timedOut(signal);
       const code = signal.aborted
@@ -241,7 +233,7 @@ export class HttpTarget {
       return {
         code: code || "FAILED",
         error: late ? "no answer in time" : errorText(error),
-        begun,
+        begun: exchange.begun,
         endpoint: endpoint.url,
       };
     }

@@ -196,6 +196,43 @@ test("an endpoint is not to blame for a request that we gave up", async (context
   assert.deepEqual(bodies, ["second", "ok"]);
 });
 
+test("a request that is given up while it waits for a connection ends at once, and is never sent", async (context) => {
+  let answer = (): void => {};
+  let requests = 0;
+  const url = await serve(context, (_, response) => {
+    requests++;
+    answer = () => void response.end("late");
+  });
+  const backend = target(context, [url], { concurrency: 1 });
+  const first = backend.request(REQUEST, NEVER);
+  const stop = new AbortController();
+  const second = backend.request(REQUEST, stop.signal);
+  while (requests === 0) await new Promise((resolve) => setImmediate(resolve));
+  stop.abort();
+  const given = await second;
+  assert.ok("error" in given && given.code === "ABORTED" && !given.begun);
+  answer();
+  assert.equal(((await first) as HttpReply).body, "late");
+  const before = await backend.request(REQUEST, stop.signal);
+  assert.ok("error" in before && before.code === "ABORTED");
+  assert.equal(requests, 1);
+});
+
+test("an answer is whole though it comes in parts, with an informational one before it, or is empty", async (context) => {
+  const url = await serve(context, async (request, response) => {
+    if (request.url === "/none") return void response.writeHead(204).end();
+    response.writeProcessing();
+    response.write("in ");
+    await new Promise((resolve) => setImmediate(resolve));
+    response.end("parts");
+  });
+  const backend = target(context, [url]);
+  const parts = (await backend.request(REQUEST, NEVER)) as HttpReply;
+  assert.deepEqual([parts.status, parts.body], [200, "in parts"]);
+  const none = (await backend.request({ ...REQUEST, path: "/none" }, NEVER)) as HttpReply;
+  assert.deepEqual([none.status, none.body], [204, ""]);
+});
+
 test("an answer over 64 MiB is an error", async (context) => {
   const url = await serve(context, (_, response) => {
     response.on("error", () => {});
