@@ -19,7 +19,7 @@ import type { Letter } from "./dead-letter.ts";
 import type { ClosedRequest, OpenRequest, Outcome, Output, Rejected } from "./output.ts";
 import { choose, type Part } from "./parts.ts";
 import { Queue } from "./queue.ts";
-import { Sizes } from "./sizes.ts";
+import { OpenSizes, Sizes } from "./sizes.ts";
 import { giveBody } from "./spare.ts";
 
 export interface LaneOptions {
@@ -51,16 +51,17 @@ interface Letters {
 interface Open {
   readonly request: OpenRequest;
   readonly parts: Part[];
-  readonly sizes: Sizes;
+  readonly sizes: OpenSizes;
   readonly since: number;
 }
 
-/** A request on its way: its rows belong to the parts in turn, and row i stands for sizes[i] raw bytes. */
+/** A request on its way: its rows belong to the parts in turn. */
 interface Pending {
   readonly key: string;
   readonly closed: ClosedRequest;
   readonly parts: readonly Part[];
-  readonly sizes: Float64Array;
+  /** Raw bytes that its rows stand for. */
+  readonly sizes: Sizes;
   /** Monotonic milliseconds. */
   notBefore: number;
   /** Attempts in a row after which it had to wait alone. */
@@ -98,7 +99,7 @@ export class Lane {
   readonly #throttle: Throttle;
   readonly #open = new Map<string, Open>();
   /** Of requests that are closed, for the next ones. */
-  readonly #spare: Sizes[] = [];
+  readonly #spare: OpenSizes[] = [];
   readonly #queue = new Queue<Pending>();
   /** Requests that had to wait alone, queued or in flight. */
   readonly #unwell = new Set<Pending>();
@@ -166,12 +167,13 @@ export class Lane {
       const open = this.#opened(key);
       const before = open.request.rows;
       const next = open.request.append(batch, row, this.#maxBytes, this.#options.batch.maxRecords);
-      open.sizes.add(batch, row, next);
+      const bytes = open.sizes.add(batch, row, next);
       const rows = open.request.rows - before;
       if (rows > 0)
         open.parts.push({
           receipt,
           rows,
+          bytes,
           newest: (batch.seconds[next - 1] as number) + (batch.nanos[next - 1] as number) / 1e9,
         });
       row = next;
@@ -183,8 +185,9 @@ export class Lane {
   /** Sends a request that was made elsewhere; row i is settled through receipts[i]. */
   resend(key: string, closed: ClosedRequest, receipts: readonly Receipt[]): void {
     const newest = this.#clock.wall() / 1000;
-    const parts = receipts.map((receipt) => ({ receipt, rows: 1, newest }));
-    this.#queue.push({ key, closed, parts, sizes: new Float64Array(receipts.length), notBefore: 0, failures: 0 });
+    const parts = receipts.map((receipt) => ({ receipt, rows: 1, bytes: 0, newest }));
+    const sizes = new Sizes(new Float64Array(receipts.length + 1));
+    this.#queue.push({ key, closed, parts, sizes, notBefore: 0, failures: 0 });
     this.#pump();
   }
 
@@ -226,7 +229,7 @@ export class Lane {
     let open = this.#open.get(key);
     if (open === undefined) {
       this.#makeRoom();
-      const sizes = this.#spare.pop() ?? new Sizes();
+      const sizes = this.#spare.pop() ?? new OpenSizes();
       open = { request: this.#output.open(key), parts: [], sizes, since: this.#clock.monotonic() };
       this.#open.set(key, open);
     }
@@ -422,18 +425,21 @@ export class Lane {
     const now = this.#clock.wall() / 1000;
     let row = 0;
     let total = 0;
-    for (const { receipt, rows, newest } of pending.parts) {
-      let count = 0;
-      let bytes = 0;
-      for (const end = row + rows; row < end; row++) {
-        if (shipped !== undefined && !shipped(row)) continue;
-        count++;
-        bytes += pending.sizes[row] as number;
-      }
-      if (count === 0) continue;
-      total += count;
+    for (const part of pending.parts) {
+      const { receipt, newest } = part;
+      const end = row + part.rows;
+      let { rows, bytes } = part;
+      if (shipped !== undefined)
+        for (let at = row; at < end; at++) {
+          if (shipped(at)) continue;
+          rows--;
+          bytes -= pending.sizes.sum(at, at + 1);
+        }
+      row = end;
+      if (rows === 0) continue;
+      total += rows;
       latencies.push(Math.max(0, now - newest));
-      receipt.shipped(count, bytes);
+      receipt.shipped(rows, bytes);
     }
     if (total > 0) this.#events.delivered(total, latencies);
   }
@@ -471,7 +477,7 @@ export class Lane {
         );
     }
     this.#events.dropped(1, type);
-    part.receipt.dropped(1, pending.sizes[row] as number, type);
+    part.receipt.dropped(1, pending.sizes.sum(row, row + 1), type);
   }
 
   #putAside(rows = 0): void {
