@@ -14,7 +14,7 @@ import { AdminServer } from "./admin/server.ts";
 import { containerStatus, type Status } from "./admin/status.ts";
 import { Tap } from "./admin/tap.ts";
 import type { Batch } from "./batch.ts";
-import { type Clock, isoTime } from "./clock.ts";
+import { type Clock, isoTime, untilBeat } from "./clock.ts";
 import { changeText } from "./config/difference.ts";
 import { formatProblem, type Loaded, type LoadedConfig } from "./config/load.ts";
 import type { Config, OutputConfig } from "./config/schema.ts";
@@ -61,7 +61,6 @@ export class Agent {
   #checkpoints: Checkpoints | undefined;
   #lock: Lock | undefined;
   #admin: AdminServer | undefined;
-  #timer: NodeJS.Timeout | undefined;
   #holdTimer: NodeJS.Timeout | undefined;
   #listed = false;
   #reloading: Promise<void> = Promise.resolve();
@@ -123,8 +122,8 @@ export class Agent {
     this.#listed = true;
     // Only now, since of containers that are read at one pace all must be known.
     for (const { consumer } of pipelines.all) consumer.start();
-    this.#timer = setInterval(() => void checkpoints.save(), CHECKPOINT_MS);
-    this.#holdTimer = setInterval(() => this.#checkHold(), HOLD_MS);
+    checkpoints.start(CHECKPOINT_MS);
+    this.#checkHold();
     log.info(
       {
         version: VERSION,
@@ -165,8 +164,8 @@ export class Agent {
     this.#log.info({}, "stopping: what was read is being delivered");
     this.#stopping.abort();
     await this.#reloading;
-    clearInterval(this.#timer);
-    clearInterval(this.#holdTimer);
+    this.#checkpoints?.stop();
+    clearTimeout(this.#holdTimer);
     const pipelines = this.#pipelines?.all ?? [];
     await Promise.all(pipelines.map(({ consumer }) => consumer.stop()));
     const grace = new Promise<void>((resolve) => setTimeout(resolve, this.#config.shutdownTimeout).unref());
@@ -230,6 +229,7 @@ export class Agent {
     const consumers = (this.#pipelines?.all ?? []).map(({ consumer }) => consumer);
     const { maxBytes } = this.#config.source.hold;
     this.#metrics.heldBytes.set(checkHold(this.#tailer?.chains.values() ?? [], consumers, maxBytes));
+    this.#holdTimer = setTimeout(() => this.#checkHold(), untilBeat(this.#clock.monotonic(), HOLD_MS));
   }
 
   #output(config: OutputConfig): Output {

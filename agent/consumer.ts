@@ -9,7 +9,7 @@ import type { Position, Receipt } from "./acks.ts";
 import { type Backlog, limitBacklog } from "./backlog.ts";
 import { type Batch, Rows } from "./batch.ts";
 import { Budget } from "./budget.ts";
-import type { Clock } from "./clock.ts";
+import { type Clock, untilBeat } from "./clock.ts";
 import { Convoys } from "./convoy.ts";
 import { Cursor, type CursorOptions } from "./cursor.ts";
 import { errorCode, errorText } from "./errors.ts";
@@ -71,6 +71,8 @@ const TICK_MS = 250;
 // What comes with time alone is asked for at each tick; else a tick is a safety net, and to wake up for it four times a
 // second is a fifth of what an idle agent costs.
 const REST_MS = 2000;
+// Timers may come early by a few milliseconds.
+const WAKE_MS = REST_MS - 50;
 /** Compressed files that are unpacked at once: each takes some 50 KB. */
 const MAX_UNPACKING = 16;
 
@@ -109,9 +111,9 @@ export class Consumer implements Holder {
   readonly #losses: Losses;
   #wake: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** Milliseconds that the timer was set to. */
+  /** Milliseconds after which the timer comes at the latest. */
   #restMs = Number.POSITIVE_INFINITY;
-  #ticks = 0;
+  #wokenAt = Number.NEGATIVE_INFINITY;
   #stopping = false;
   #stopped: Promise<void> = Promise.resolve();
   /** Monotonic milliseconds when a byte last moved in or out. */
@@ -435,12 +437,14 @@ export class Consumer implements Holder {
     if (restMs >= this.#restMs || this.#stopping) return;
     clearTimeout(this.#timer);
     this.#restMs = restMs;
-    this.#timer = setTimeout(() => {
-      this.#restMs = Number.POSITIVE_INFINITY;
-      this.#ticks += restMs / TICK_MS;
-      this.#tick();
-      this.#schedule();
-    }, restMs);
+    this.#timer = setTimeout(
+      () => {
+        this.#restMs = Number.POSITIVE_INFINITY;
+        this.#tick();
+        this.#schedule();
+      },
+      isTimed ? TICK_MS : untilBeat(this.#clock.monotonic(), REST_MS),
+    );
   }
 
   #tick(): void {
@@ -458,8 +462,8 @@ export class Consumer implements Holder {
       // The last look may have found more.
       else this.wake(cursor.chain);
     }
-    if (this.#ticks < REST_MS / TICK_MS) return;
-    this.#ticks = 0;
+    if (now - this.#wokenAt < WAKE_MS) return;
+    this.#wokenAt = now;
     for (const chain of this.cursors.keys()) this.wake(chain);
   }
 

@@ -97,6 +97,28 @@ export class Chain {
   }
 
   /**
+   * Looks by name whether a silent chain is as the last look left it. Nearly always it is, and then this takes a third of
+   * what `poll` takes, and makes a third of its garbage. @returns false also when it can't tell.
+   */
+  isAsKnown(now: number): boolean {
+    if (this.#calm === undefined || this.#calm.unlinked) return false;
+    for (const file of this.files)
+      if (file.doubted || (file.fingerprint === "" && !file.left && file.gone === "")) return false;
+    try {
+      for (const segment of this.segments) {
+        const live = this.#live(segment);
+        const { ino, dev, size } = statSync(segment.target);
+        if (live?.ino !== ino || live.dev !== dev || live.size !== size || live.told !== size) return false;
+      }
+    } catch {
+      // Whatever it is, `poll` finds it too.
+      return false;
+    }
+    this.#lookedAt = now;
+    return true;
+  }
+
+  /**
    * One cheap look (a stat of each live path): growth is noted, and a changed file behind the path makes the folder be
    * listed again. @returns whether anything changed for readers.
    */
@@ -241,14 +263,23 @@ export class Chain {
   }
 
   #live(segment: Segment): LogFile | undefined {
-    return this.files.findLast((file) => file.log === segment.log && file.path === segment.target && file.gone === "");
+    for (let i = this.files.length - 1; i >= 0; i--) {
+      const file = this.files[i] as LogFile;
+      if (file.log === segment.log && file.path === segment.target && file.gone === "") return file;
+    }
+    return undefined;
   }
 
   /** A file that has been quiet behind its successor, or without any name, gets no more bytes. @returns a change. */
   #settle(file: LogFile, now: number): boolean {
-    const later = this.files.slice(this.files.indexOf(file) + 1);
-    const younger = later.filter(({ log }) => log === file.log).length;
-    const behind = younger > 0 || later.some(({ log }) => log.restart > file.log.restart);
+    // Four times a second for each busy file: closures and slices were most of what a look leaves to the collector.
+    let younger = 0;
+    let behind = false;
+    for (let i = this.files.indexOf(file) + 1; i < this.files.length; i++) {
+      const { log } = this.files[i] as LogFile;
+      if (log === file.log) younger++;
+      behind ||= log === file.log || log.restart > file.log.restart;
+    }
     if (!behind && !file.unlinked && !this.ended && this.#isLive(file)) return false;
     const grew = file.refresh(now);
     // The runtime reopens between two rotations: nobody writes to a file with two successors.

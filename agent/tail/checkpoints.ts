@@ -50,6 +50,9 @@ export class Checkpoints {
   #durable: ReadonlyMap<string, ReadonlyMap<string, SavedPosition>> = new Map();
   readonly #listeners = new Set<() => void>();
   #dirty = false;
+  /** Milliseconds after which changes are saved by themselves; undefined: only when asked. */
+  #delayMs: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
   #saving: Promise<void> = Promise.resolve();
   /** Saves that reached the disk, and those that failed. */
   writes = 0;
@@ -92,7 +95,7 @@ export class Checkpoints {
   add(output: string): void {
     if (this.#outputs.has(output)) return;
     this.#outputs.set(output, new Map());
-    this.#dirty = true;
+    this.#changed();
   }
 
   get(output: string, chain: string): SavedPosition | undefined {
@@ -117,11 +120,22 @@ export class Checkpoints {
 
   set(output: string, chain: string, position: SavedPosition): void {
     this.#outputs.get(output)?.set(chain, position);
-    this.#dirty = true;
+    this.#changed();
   }
 
   delete(output: string, chain: string): void {
-    if (this.#outputs.get(output)?.delete(chain)) this.#dirty = true;
+    if (this.#outputs.get(output)?.delete(chain)) this.#changed();
+  }
+
+  /** From now on what changes is saved so many milliseconds later: an idle agent does not wake up for what has not. */
+  start(delayMs: number): void {
+    this.#delayMs = delayMs;
+    if (this.#dirty) this.#changed();
+  }
+
+  stop(): void {
+    this.#delayMs = undefined;
+    clearTimeout(this.#timer);
   }
 
   /** Writes what has changed since the last save. Never throws: a full disk is tried again at the next call. */
@@ -131,7 +145,7 @@ export class Checkpoints {
       try {
         await this.#write();
       } catch (error) {
-        this.#dirty = true;
+        this.#changed();
         if (this.failures++ === 0)
           this.#log.error(
             { folder: this.#folder, error: errorText(error) },
@@ -141,6 +155,15 @@ export class Checkpoints {
       for (const listener of this.#listeners) listener();
     });
     return this.#saving;
+  }
+
+  #changed(): void {
+    this.#dirty = true;
+    if (this.#delayMs === undefined || this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      void this.save();
+    }, this.#delayMs);
   }
 
   async #write(): Promise<void> {

@@ -3,7 +3,7 @@
  * the folders is the truth, and the lookout notices growth and rotation of the live files. It reads no log content.
  */
 import { type FSWatcher, watch } from "chokidar";
-import type { Clock } from "../clock.ts";
+import { type Clock, untilBeat } from "../clock.ts";
 import { errorCode, errorText } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { Alarms } from "./alarms.ts";
@@ -14,12 +14,11 @@ import { Lookout } from "./lookout.ts";
 import { chainKey, REFUSALS, type Refusal, resolveLog } from "./path.ts";
 import { Selection, type SourceOptions } from "./selection.ts";
 
-// Growth is seen within POLL_MS, which with the reading leaves room below the 300 ms that are promised. While alarms are
-// set on all files the next look is the next sweep: of what an agent with few files costs, waking up is the most.
+// Growth is seen within POLL_MS, which with the reading leaves room below the promised 300 ms. While alarms are set on all
+// files the next look is the next sweep: waking up is most of what few files cost. Timers may come early by some ms.
 const POLL_MS = 250;
-const SWEEP_MS = 2000;
-// Timers may come early by a millisecond.
-const REST_MS = SWEEP_MS + 5;
+const REST_MS = 2000;
+const SWEEP_MS = REST_MS - 50;
 // To follow a link to its end costs 20 us. One that reads as before leads where it led; to be sure, one in so many sweeps
 // follows them all.
 const FOLLOW_SWEEPS = 15;
@@ -187,7 +186,7 @@ export class Tailer {
     const tick = (): void => {
       this.#turn = this.#turn.then(() => this.#tick(false)).then(() => this.#schedule());
     };
-    this.#timer = setTimeout(tick, this.#resting ? REST_MS : POLL_MS);
+    this.#timer = setTimeout(tick, this.#resting ? untilBeat(this.#clock.monotonic(), REST_MS) : POLL_MS);
   }
 
   /** Looks at once at what the kernel told of, and goes on at the usual pace. */
@@ -210,7 +209,8 @@ export class Tailer {
     let resting = true;
     for (const chain of this.chains.values()) {
       if (this.#stopped) return;
-      if (!(await this.#lookout.look(chain, now, isAsked))) resting = false;
+      const isTold = this.#lookout.look(chain, now, isAsked);
+      if (!(typeof isTold === "boolean" ? isTold : await isTold)) resting = false;
     }
     this.#resting = resting;
     this.lookedAt = this.#clock.monotonic();

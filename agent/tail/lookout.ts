@@ -5,6 +5,7 @@
 import type { Clock } from "../clock.ts";
 import type { Alarms } from "./alarms.ts";
 import type { Chain } from "./chain.ts";
+import type { LogFile } from "./file.ts";
 
 export class Lookout {
   readonly #alarms: Alarms<Chain>;
@@ -20,10 +21,20 @@ export class Lookout {
 
   /**
    * @param isAsked looks also at what an alarm is set on.
-   * @returns whether an alarm tells what comes next of the chain.
+   * @returns whether an alarm tells what comes next of the chain; a promise only where there is more to do, since for most
+   * of a thousand silent logs there is not.
    */
-  async look(chain: Chain, now: number, isAsked: boolean): Promise<boolean> {
+  look(chain: Chain, now: number, isAsked: boolean): boolean | Promise<boolean> {
     const file = chain.silent(now);
+    if (file !== undefined && this.#alarms.isSet(chain)) {
+      const isCalm = chain.isFresh(now) ? !isAsked || file.isAsTold() : chain.isAsKnown(now);
+      if (isCalm) return true;
+    }
+    return this.#lookClosely(chain, file, now, isAsked);
+  }
+
+  /** @param file the chain's silent one. */
+  async #lookClosely(chain: Chain, file: LogFile | undefined, now: number, isAsked: boolean): Promise<boolean> {
     if (file === undefined) {
       // Asked by a word of the kernel there may be more of them behind it.
       if (!isAsked) this.#alarms.question(chain);
@@ -31,11 +42,10 @@ export class Lookout {
       return false;
     }
     const isSet = this.#alarms.isSet(chain);
-    if (!chain.isFresh(now) || ((isAsked || !isSet) && !file.isAsTold())) {
+    if (isSet || !chain.isFresh(now) || !file.isAsTold()) {
       await this.#poll(chain);
       return isSet && chain.silent(now) !== undefined;
     }
-    if (isSet) return true;
     if (!this.#alarms.set(chain, file)) return false;
     // What came before it was set does not ring, and the name may lead to another file by now.
     if (!(await this.#poll(chain))) return true;

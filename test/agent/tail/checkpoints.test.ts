@@ -1,7 +1,17 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -46,6 +56,28 @@ test("nothing is written when nothing has changed", async (context) => {
   const { writes } = checkpoints;
   await checkpoints.save();
   assert.equal(checkpoints.writes, writes);
+});
+
+test("once started, what changes is saved by itself, again where that fails, and no timer is left when it stops", async (context) => {
+  const folder = temporaryFolder(context);
+  const checkpoints = await Checkpoints.open(folder, keepLog().log);
+  checkpoints.add("es");
+  const { writes } = checkpoints;
+  checkpoints.start(1);
+  await until(() => checkpoints.writes > writes, "what had changed before");
+  const file = join(folder, "checkpoints.json.tmp");
+  mkdirSync(file);
+  checkpoints.set("es", "a/b", at(17));
+  await until(() => checkpoints.failures > 1, "more than one attempt");
+  rmdirSync(file);
+  await until(() => checkpoints.failures === 0, "the next attempt");
+  assert.deepEqual(checkpoints.durable("es", "a/b"), at(17));
+  checkpoints.delete("es", "a/b");
+  await until(() => checkpoints.durable("es", "a/b") === undefined, "what is deleted");
+  checkpoints.stop();
+  const before = process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
+  checkpoints.set("es", "a/b", at(18));
+  assert.equal(process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length, before);
 });
 
 for (const [what, damage] of [

@@ -43,7 +43,7 @@ async function silent(context: TestContext, watchFile: Watch): Promise<Set> {
   const alarms = new Alarms<Chain>(() => void lookout.answer(() => true), clock, keepLog().log, watchFile);
   const lookout = new Lookout(alarms, (changed) => changes.push(changed), clock);
   context.after(() => lookout.close());
-  const look = (): Promise<boolean> => lookout.look(chain, clock.now, false);
+  const look = async (): Promise<boolean> => lookout.look(chain, clock.now, false);
   await look();
   await look();
   clock.now += SILENCE_MS;
