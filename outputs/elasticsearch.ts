@@ -95,7 +95,10 @@ export class ElasticsearchOutput implements Output {
       { method: "POST", path: this.#path, headers: this.#headers, body },
       signal,
     );
-    return judge(reply, { op, dedupe, rows }, this.#clock.wall());
+    const outcome = judge(reply, { op, dedupe, rows }, this.#clock.wall());
+    // Of which nothing is left in the outcome but texts of its own.
+    if (!("error" in reply)) reply.release();
+    return outcome;
   }
 
   pick(request: ClosedRequest, rows: readonly number[]): ClosedRequest {

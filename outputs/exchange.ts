@@ -4,16 +4,21 @@
  */
 import type { IncomingHttpHeaders } from "node:http";
 import type { Dispatcher } from "undici";
+import { answers } from "./spare.ts";
 
 export interface Answer {
   readonly status: number;
   /** Names in lower case. */
   readonly headers: IncomingHttpHeaders;
+  /** Owned by the caller, who may give them to `answers`. */
   readonly bytes: Buffer;
 }
 
 /** The code of an error: the answer is larger than is taken. */
 export const REPLY_TOO_LARGE = "REPLY_TOO_LARGE";
+
+/** From here on an answer gets room of its own, so that the socket's pieces live no longer than it takes to copy them. */
+const LONG_BYTES = 32 * 1024;
 
 /** For a single dispatch. */
 export class Exchange implements Dispatcher.DispatchHandler {
@@ -23,6 +28,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined;
   #status = 0;
   #headers: IncomingHttpHeaders = {};
+  /** Room for all of it, where its length is known; else what came so far. */
+  #room: Buffer | undefined;
   readonly #chunks: Buffer[] = [];
   #bytes = 0;
   #over = false;
@@ -59,24 +66,30 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (status < 200) return;
     this.#status = status;
     this.#headers = headers;
+    const length = Number(headers["content-length"]);
+    if (!this.#over && length >= LONG_BYTES && length <= this.#maxBytes) this.#room = answers.take(length);
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#over) return;
+    const before = this.#bytes;
     this.#bytes += chunk.length;
-    if (this.#bytes > this.#maxBytes)
+    if (this.#bytes > (this.#room?.length ?? this.#maxBytes))
       this.#fail(
         Object.assign(new Error(`the answer is larger than ${this.#maxBytes / 1024 ** 2} MiB`), {
           code: REPLY_TOO_LARGE,
         }),
       );
-    else this.#chunks.push(chunk);
+    else if (this.#room === undefined) this.#chunks.push(chunk);
+    else chunk.copy(this.#room, before);
   }
 
   onResponseEnd(): void {
     if (!this.#end()) return;
     const [first] = this.#chunks;
-    const bytes = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks, this.#bytes);
+    const bytes =
+      this.#room?.subarray(0, this.#bytes) ??
+      (this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks, this.#bytes));
     this.#settle.resolve({ status: this.#status, headers: this.#headers, bytes });
   }
 

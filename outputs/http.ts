@@ -9,6 +9,7 @@ import { errorCode, errorText } from "../agent/errors.ts";
 import { Pool, ProxyAgent } from "../agent/undici.ts";
 import { type AuthOptions, authorization, type SecretValue } from "./auth.ts";
 import { Exchange } from "./exchange.ts";
+import { answers } from "./spare.ts";
 
 export interface HttpOptions {
   readonly endpoints: readonly string[];
@@ -49,6 +50,11 @@ export class HttpReply {
     this.headers = headers;
     this.bytes = bytes;
     this.endpoint = endpoint;
+  }
+
+  /** Gives its room to the next answer. It must not be read afterwards. */
+  release(): void {
+    answers.give(this.bytes);
   }
 
   /** Made when asked for: as strings, the answers to bulks were a fifth of all garbage. */
