@@ -286,7 +286,8 @@ function fieldOf(tag: number, content: Buffer): Buffer {
 }
 
 function start(tag: number, length: number): Buffer {
-  const bytes = Buffer.alloc(10);
+  // Of the pool: memory of its own for each stream of each push would be more work than to fill it.
+  const bytes = Buffer.allocUnsafe(10);
   bytes[0] = tag;
   return bytes.subarray(0, varint(bytes, 1, length));
 }

@@ -34,7 +34,7 @@ export function unpackedBytes({ bytes, unpacked = bytes.length }: Portion): numb
  * By the kernel five times as fast as by its twin (`npm run bench:micro`).
  */
 export function compressSnappy(portions: readonly Portion[]): Buffer {
-  const head = Buffer.alloc(5);
+  const head = Buffer.allocUnsafe(5);
   const total = portions.reduce((sum, portion) => sum + unpackedBytes(portion), 0);
   const packed = portions.flatMap(({ unpacked }, i) => (unpacked === undefined ? [] : [i]));
   const writer = takeWriter();
