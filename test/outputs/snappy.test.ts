@@ -16,11 +16,35 @@ for (const kernels of [true, false]) {
     fc.assert(fc.property(anyPieces, (pieces) => roundTrip(payloadOf(pieces), kernels)));
   });
 
+  test(`snappy by ${by}: what is packed already takes its place among what is not`, () => {
+    const anyPortion = fc.record({ pieces: anyPieces, packed: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(anyPortion, { maxLength: 5 }), (portions) => {
+        const payload = Buffer.concat(portions.map(({ pieces }) => payloadOf(pieces)));
+        const compressed = withKernels(kernels, () =>
+          compressSnappy(
+            portions.map(({ pieces, packed }) => {
+              const bytes = payloadOf(pieces);
+              return packed ? { bytes: elementsOf(bytes), unpacked: bytes.length } : { bytes };
+            }),
+          ),
+        );
+        assert.ok(uncompress(compressed).equals(payload));
+      }),
+    );
+  });
+
   test(`snappy by ${by}: what does not compress grows by less than a hundredth`, () => {
     const payload = noise(1_000_000);
     const compressed = withKernels(kernels, () => compressSnappy([{ bytes: payload }]));
     assert.ok(compressed.length < payload.length * 1.01);
   });
+}
+
+/** Without the length that stands before them. */
+function elementsOf(payload: Buffer): Buffer {
+  const compressed = compressSnappy([{ bytes: payload }]);
+  return compressed.subarray(compressed.findIndex((byte) => byte < 0x80) + 1);
 }
 
 function roundTrip(payload: Buffer, kernels: boolean): void {
