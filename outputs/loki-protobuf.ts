@@ -161,26 +161,30 @@ export class ProtobufEncoding implements Encoding<ProtobufWriter> {
     const kernel = offsetHead === undefined ? undefined : takeKernel();
     if (kernel === undefined || offsetHead === undefined) return { row, made: [] };
     const entries = kernel.encodeEntries(batch, row, batch.rows, { metadata, apart, offsetHead }, limits);
-    const made = STREAMS.filter((stream) => entries.count(stream) > 0).map((stream): Together => {
+    const made: Together[] = [];
+    for (const stream of STREAMS) {
+      const rows = entries.count(stream);
+      if (rows === 0) continue;
       const from = writer.length;
       const bytes = entries.bytes(stream);
       const packed = bytes.length >= PACK_FROM_BYTES;
       writer.append(packed ? kernel.packEntries(stream) : bytes);
-      return {
+      made.push({
         stream,
         from,
         to: writer.length,
         bytes: bytes.length,
         packed,
-        rows: entries.count(stream),
+        rows,
         runs: entries.runs(stream),
         oldest: entries.oldest(stream),
         newest: entries.newest(stream),
-      };
-    });
+      });
+    }
     giveKernel(kernel);
     // Streams stand in a push in the order of their first rows.
-    made.sort((a, b) => (a.runs[0] as number) - (b.runs[0] as number));
+    const [first, second] = made;
+    if (first !== undefined && second !== undefined && first.runs[0]! > second.runs[0]!) made.reverse();
     return { row: row + entries.rows, made };
   }
 
