@@ -28,7 +28,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined;
   #status = 0;
   #headers: IncomingHttpHeaders = {};
-  /** Room for all of it, where its length is known; else what came so far. */
+  /** Room for all of a long one whose length is known; what comes of any other is kept as `#chunks`. */
   #room: Buffer | undefined;
   readonly #chunks: Buffer[] = [];
   #bytes = 0;

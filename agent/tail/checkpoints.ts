@@ -127,7 +127,7 @@ export class Checkpoints {
     if (this.#outputs.get(output)?.delete(chain)) this.#changed();
   }
 
-  /** From now on what changes is saved so many milliseconds later: an idle agent does not wake up for what has not. */
+  /** From now on, until `stop`, changes are saved so many milliseconds later: an idle agent does not wake up for none. */
   start(delayMs: number): void {
     this.#delayMs = delayMs;
     if (this.#dirty) this.#changed();
@@ -136,6 +136,7 @@ export class Checkpoints {
   stop(): void {
     this.#delayMs = undefined;
     clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   /** Writes what has changed since the last save. Never throws: a full disk is tried again at the next call. */
