@@ -8,7 +8,7 @@
 import { COUNT, DIGITS, ENDS, FIRST, FLAGS, FROM, LEVELS, NANOS, OFFSETS, SECONDS, STDERR, TO } from "./columns";
 import { PROGRAM, SPREADS } from "./layout";
 import { writeMembers } from "./members";
-import { DIGITS_END, makeDigits } from "./number";
+import { makeDigits, putDigits, putNanos, putWideDigits } from "./number";
 import { writePayload } from "./payload";
 import { addRepeat, rememberRepeats, takeBackRepeats } from "./repeats";
 
@@ -94,7 +94,7 @@ export function encodeRows(rows: u32, input: u32, members: u32, out: u32, room: 
       stopped = 3;
       break;
     }
-    writeNanos(load<u32>(NANOS + (row << 2)));
+    putNanos(NANO_TEXT, load<u32>(NANOS + (row << 2)));
     const offsetLength = makeDigits(load<f64>(OFFSETS + (row << 3)));
     let at = PROGRAM;
     for (;;) {
@@ -110,7 +110,7 @@ export function encodeRows(rows: u32, input: u32, members: u32, out: u32, room: 
         out = copyPart(at + 4 + (load<u8>(FLAGS + row) & STDERR) * PART_BYTES, out, last);
         at += 4 + 2 * PART_BYTES;
       } else if (operation == OFFSET) {
-        v128.store(out, v128.load(DIGITS_END - offsetLength));
+        putDigits(out, offsetLength);
         out += offsetLength;
         at += 4;
       } else if (operation == TIME) {
@@ -132,8 +132,7 @@ export function encodeRows(rows: u32, input: u32, members: u32, out: u32, room: 
         out = copyPart(at + 4 + <u32>load<u8>(LEVELS + row) * PART_BYTES, out, last);
         at += 4 + SEVERITIES * PART_BYTES;
       } else if (operation == WIDE_OFFSET) {
-        v128.store(out, i8x16.splat(0x30));
-        v128.store(out + 16 - offsetLength, v128.load(DIGITS_END - offsetLength));
+        putWideDigits(out);
         out += 16;
         at += 4;
       } else if (operation == PAYLOAD) {
@@ -229,14 +228,6 @@ export function escape(at: u32, to: u32, out: u32, last: u32): u32 {
     }
   }
   return out;
-}
-
-function writeNanos(nanos: u32): void {
-  for (let at = NANO_TEXT + 8; at >= NANO_TEXT; at--) {
-    const rest = nanos / 10;
-    store<u8>(at, <u8>(0x30 + nanos - rest * 10));
-    nanos = rest;
-  }
 }
 
 /** @returns false for a second that does not have ten digits. */

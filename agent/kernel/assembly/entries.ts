@@ -5,7 +5,7 @@
  */
 import { DROPPED, FLAGS, FROM, NANOS, OFFSETS, SECONDS, STDERR, TO } from "./columns";
 import { MAX_ROWS, OUTPUT, PIECE_BYTES, PROGRAM, SEQUENCES, WINDOW_PIECE } from "./layout";
-import { DIGITS_END, makeDigits } from "./number";
+import { makeDigits, putDigits } from "./number";
 
 const FIRST: u8 = 0x0a;
 const SECOND: u8 = 0x12;
@@ -94,7 +94,7 @@ export function encodeEntries(rows: u32, input: u32, room: u32, most: u32, head0
       store<u8>(out, THIRD);
       out = copy(offsetHead, offsetHeadBytes, writeVarint(out + 1, pair));
       store<u8>(out, <u8>digits);
-      v128.store(out + 1, v128.load(DIGITS_END - digits));
+      putDigits(out + 1, digits);
       out += 1 + digits;
     }
     if (which == 0) out0 = out;
