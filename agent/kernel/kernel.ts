@@ -35,6 +35,7 @@ interface Exports {
   beginDeflate(): void;
   deflate(low: number, from: number, to: number, target: number, final: number): number;
   snappy(from: number, to: number, target: number): number;
+  packEntries(stream: number, target: number): number;
   moveDown(distance: number): void;
   encodeRows(
     rows: number,
@@ -271,7 +272,7 @@ export class Kernel {
    */
   packEntries(stream: 0 | 1): Buffer {
     // The batch's bytes are in the entries by now, and elements take a few bytes more than their input at most.
-    const end = this.#exports.snappy(...this.#entries.place(stream), this.#input);
+    const end = this.#exports.packEntries(stream, this.#input);
     return this.#bytes.subarray(this.#input, end);
   }
 }

@@ -5,7 +5,7 @@ import { prepareEncode } from "./encode";
 export { CRC_REST, foldCrc } from "./crc";
 export { beginDeflate, deflate, moveDown } from "./deflate";
 export { encodedTo, encodeRows, stopped } from "./encode";
-export { ENTRIES, encodeEntries, RUNS_BYTES } from "./entries";
+export { ENTRIES, encodeEntries, packEntries, RUNS_BYTES } from "./entries";
 export {
   FOUND,
   FOUND_NAMES,
