@@ -12,6 +12,7 @@ interface Exports {
   readonly SCAN_MEMORY_BYTES: WebAssembly.Global;
   readonly SCAN_ROWS: WebAssembly.Global;
   readonly SCAN_TEXT: WebAssembly.Global;
+  readonly scannedAscii: WebAssembly.Global;
   readonly scannedText: WebAssembly.Global;
   readonly scannedTo: WebAssembly.Global;
   prepareScan(): void;
@@ -64,6 +65,8 @@ export class ScanKernel {
   #end = 0;
   /** Rows that the last scan made. */
   scanned = 0;
+  /** Whether their lines are ASCII, and so valid UTF-8. */
+  ascii = false;
 
   constructor(exports: Exports, memory: ArrayBuffer) {
     const { SCAN_COLUMNS, SCAN_INPUT, SCAN_INPUT_BYTES, SCAN_MEMORY_BYTES, SCAN_ROWS, SCAN_TEXT } = exports;
@@ -111,6 +114,7 @@ export class ScanKernel {
       maxBytes,
     );
     this.scanned = count;
+    this.ascii = this.#exports.scannedAscii.value === 1;
     if (count === 0) return at;
     const row = rows.addMany(count);
     rows.offset.set(this.#offset.subarray(0, count), row);

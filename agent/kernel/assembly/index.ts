@@ -43,6 +43,7 @@ export {
   SCAN_ROWS,
   SCAN_TEXT,
   scanLines,
+  scannedAscii,
   scannedText,
   scannedTo,
 } from "./scan";

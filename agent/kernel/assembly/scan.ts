@@ -41,6 +41,8 @@ const CR: u32 = 0x0d;
 /** Where the line begins that was not scanned, and where the messages without escapes end. */
 export let scannedTo: u32 = 0;
 export let scannedText: u32 = 0;
+/** 1: all that was scanned is ASCII, so there is nothing that may not be UTF-8. */
+export let scannedAscii: u32 = 0;
 
 /** "YYYY-MM-DDThh:mm" that was seen last, and what it stands for. */
 const MINUTE = memory.data(16, 16);
@@ -54,6 +56,8 @@ let end: u32 = 0;
 let next: u32 = 0;
 let flags: u32 = 0;
 let text: u32 = 0;
+/** All bytes that were looked at, one or'ed to the other. */
+let seen: v128 = i8x16.splat(0);
 
 /** u8 by the byte behind a backslash; 0: no such escape, or one that is left to the twin. */
 const SIMPLE = memory.data(256, 16);
@@ -87,6 +91,7 @@ export function scanLines(
 ): u32 {
   let row: u32 = 0;
   text = SCAN_TEXT;
+  seen = i8x16.splat(0);
   while (row < SCAN_ROWS && at < to) {
     const textBefore = text;
     const docker = load<u8>(at) == 0x7b;
@@ -113,6 +118,7 @@ export function scanLines(
   }
   scannedTo = at;
   scannedText = text;
+  scannedAscii = <u32>(i8x16.bitmask(seen) == 0);
   return row;
 }
 
@@ -130,11 +136,16 @@ function scanCri(at: u32): bool {
   from = at + 10;
   const newline = i8x16.splat(<i8>LF);
   at = from;
-  let mask = i8x16.bitmask(i8x16.eq(v128.load(at), newline));
+  let bytes = v128.load(at);
+  let all = bytes;
+  let mask = i8x16.bitmask(i8x16.eq(bytes, newline));
   while (mask == 0) {
     at += 16;
-    mask = i8x16.bitmask(i8x16.eq(v128.load(at), newline));
+    bytes = v128.load(at);
+    all = v128.or(all, bytes);
+    mask = i8x16.bitmask(i8x16.eq(bytes, newline));
   }
+  seen = v128.or(seen, all);
   end = at + ctz(mask);
   next = end + 1;
   return true;
@@ -151,8 +162,10 @@ function scanDocker(at: u32): bool {
   const backslash = i8x16.splat(0x5c);
   let out = text;
   let escaped = false;
+  let all = newline;
   for (;;) {
     const bytes = v128.load(at);
+    all = v128.or(all, bytes);
     v128.store(out, bytes);
     const mask = i8x16.bitmask(
       v128.or(i8x16.eq(bytes, newline), v128.or(i8x16.eq(bytes, quote), i8x16.eq(bytes, backslash))),
@@ -181,6 +194,7 @@ function scanDocker(at: u32): bool {
     store<u8>(out++, simple);
     at += 2;
   }
+  seen = v128.or(seen, all);
   end = at;
   at += 2;
   // ","strea
