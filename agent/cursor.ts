@@ -259,7 +259,7 @@ export class Cursor {
     if (lines === undefined) return undefined;
     const time = this.lastTime;
     if (this.#ahead === undefined && this.scanner.pendingBytes === 0 && !this.processors.mayHold)
-      return { file: lines.file, offset: lines.offset, time, marker: lines.marker };
+      return { file: lines.file, offset: lines.offset, time, before: lines.before };
     const end = { generation: lines.file, offset: lines.offset };
     const stdout = this.#settledTo(false, end);
     const stderr = this.#settledTo(true, end);

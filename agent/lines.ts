@@ -9,7 +9,7 @@ import type { Pace } from "./pace.ts";
 import type { Scanner } from "./parse/scanner.ts";
 import type { LogFile } from "./tail/file.ts";
 import type { GunzipReader } from "./tail/gunzip.ts";
-import { MARKER_BYTES, marker } from "./tail/identity.ts";
+import { MARKER_BYTES } from "./tail/identity.ts";
 
 const MAX_CHUNK_BYTES = 256 * 1024;
 const NEWLINE = 0x0a;
@@ -43,7 +43,6 @@ export class LineReader {
    */
   readonly #marker = Buffer.allocUnsafeSlow(MARKER_BYTES);
   #markerLength = 0;
-  #hash: string | undefined;
   /** Bytes of the next chunk that are in the rows already; -1: none were read. */
   #fetched = -1;
   /** The file ended before #offset when the reader began there: it has been cut. */
@@ -72,11 +71,10 @@ export class LineReader {
     return this.#offset;
   }
 
-  /** A hash of the last bytes before the offset, as they were read; undefined where they are not all known. */
-  get marker(): string | undefined {
+  /** The last bytes before the offset, as they were read, in latin1; undefined where they are not all known. */
+  get before(): string | undefined {
     if (this.#markerLength < Math.min(this.#offset, MARKER_BYTES)) return undefined;
-    this.#hash ??= marker(this.#marker.subarray(0, this.#markerLength));
-    return this.#hash;
+    return this.#marker.toString("latin1", 0, this.#markerLength);
   }
 
   /** Whether a read may find the end of a line. */
@@ -142,7 +140,6 @@ export class LineReader {
 
   /** Notes the bytes before an offset to which nothing was read: the file may be cut and grow past it before the next read. */
   #remember(): void {
-    this.#hash = undefined;
     this.#markerLength = 0;
     this.#isAstray = false;
     if (this.file.compressed || this.file.gone !== "" || this.#offset === 0) return;
@@ -213,7 +210,6 @@ export class LineReader {
     const length = pace === undefined ? available : pace.endOf(rows.bytes, available);
     if (length === 0) return this.#wait();
     rows.used = length;
-    this.#hash = undefined;
     this.#markerLength = Math.min(length, MARKER_BYTES);
     rows.bytes.copy(this.#marker, 0, length - this.#markerLength, length);
     this.#scanner.scan(rows, 0, length, from, final && length === available, this.#nuls);

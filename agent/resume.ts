@@ -6,6 +6,7 @@ import { seekAfter } from "./seek.ts";
 import type { Chain } from "./tail/chain.ts";
 import type { SavedPosition } from "./tail/checkpoints.ts";
 import type { LogFile } from "./tail/file.ts";
+import { marker } from "./tail/identity.ts";
 import { endOfLines } from "./tail/line-ends.ts";
 
 export interface Restored {
@@ -18,7 +19,7 @@ export interface Restored {
 /** @returns undefined while the file is not known yet: it is read from its beginning anyway. */
 export function save(chain: Chain, position: Position): SavedPosition | undefined {
   const { files } = chain;
-  const { file, offset, time, marker = markerOf(file, offset) } = position;
+  const { file, offset, time, before } = position;
   if (file.fingerprint === "") return undefined;
   const done = files.slice(0, files.indexOf(file)).flatMap(({ fingerprint }) => fingerprint || []);
   return {
@@ -27,7 +28,7 @@ export function save(chain: Chain, position: Position): SavedPosition | undefine
     offset,
     time,
     ...saveAhead(chain, position),
-    marker,
+    marker: before === undefined ? markerOf(file, offset) : marker(Buffer.from(before, "latin1")),
     size: Number.isFinite(file.size) ? file.size : 0,
     done,
     path: file.path,
