@@ -65,17 +65,10 @@ export class Columns {
 
   /** Copies rows [from, to) of the batch as far as they fit. @returns where that ends; `from` when not even one does. */
   load(batch: Batch, from: number, to: number): number {
-    const end = this.#measure(batch, from, Math.min(to, from + this.#regions.rows));
+    const end = this.loadLines(batch, from, to);
     if (end === from) return end;
     const { fields, severity } = batch;
-    batch.bytes.copy(this.#bytes, this.#regions.input, this.#low, this.#high);
-    this.#offset.set(batch.offset.subarray(from, end));
-    this.#seconds.set(batch.seconds.subarray(from, end));
-    this.#from.set(batch.from.subarray(from, end));
-    this.#to.set(batch.to.subarray(from, end));
-    this.#nanos.set(batch.nanos.subarray(from, end));
     this.#digits.set(batch.digits.subarray(from, end));
-    this.#flags.set(batch.flags.subarray(from, end));
     if (severity === undefined) this.#severity.fill(0, 0, end - from);
     else this.#severity.set(severity.subarray(from, end));
     if (fields === undefined) this.#count.fill(0, 0, end - from);
@@ -84,6 +77,20 @@ export class Columns {
       this.#count.set(fields.count.subarray(from, end));
       this.#members.set(fields.table.subarray(this.#firstMember * WIDTH, this.#endMember * WIDTH));
     }
+    return end;
+  }
+
+  /** The same without what was found in the messages, and without how many digits their times have. */
+  loadLines(batch: Batch, from: number, to: number): number {
+    const end = this.#measure(batch, from, Math.min(to, from + this.#regions.rows));
+    if (end === from) return end;
+    batch.bytes.copy(this.#bytes, this.#regions.input, this.#low, this.#high);
+    this.#offset.set(batch.offset.subarray(from, end));
+    this.#seconds.set(batch.seconds.subarray(from, end));
+    this.#from.set(batch.from.subarray(from, end));
+    this.#to.set(batch.to.subarray(from, end));
+    this.#nanos.set(batch.nanos.subarray(from, end));
+    this.#flags.set(batch.flags.subarray(from, end));
     return end;
   }
 

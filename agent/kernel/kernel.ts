@@ -251,7 +251,7 @@ export class Kernel {
    */
   encodeEntries(batch: Batch, row: number, rows: number, layout: EntryLayout, limits: EntryLimits): Entries {
     this.#program.forget();
-    const end = this.#entries.load(layout) ? this.#columns.load(batch, row, rows) : row;
+    const end = this.#entries.load(layout) ? this.#columns.loadLines(batch, row, rows) : row;
     const { room, most, heads, first } = limits;
     const done = this.#exports.encodeEntries(
       end - row,
