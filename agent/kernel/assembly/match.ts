@@ -15,9 +15,3 @@ export function equalBytes(a: usize, b: usize, end: usize): u32 {
   }
   return <u32>(min(b, end) - from);
 }
-
-/** How many of the 16 bytes at `a` and `b` are equal. */
-@inline
-export function equalSixteen(a: usize, b: usize): u32 {
-  return <u32>ctz(~i8x16.bitmask(i8x16.eq(v128.load(a), v128.load(b))) | 0x10000);
-}
